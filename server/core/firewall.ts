@@ -1,0 +1,49 @@
+import type { Address } from "../../shared/address.ts";
+import type { Port, ServiceName } from "../../shared/brand.ts";
+import type { Result } from "../../shared/result.ts";
+import type { Grant, PortRange, Service } from "./grant.ts";
+
+/** What the guard keeps shut. Ports of a service open for granted sources; `silent` ports never open for anybody. */
+export interface GuardPlan {
+  readonly services: readonly Service[];
+  /** The SPA port and the knock range: dropped, so that they look like any other dropped port. */
+  readonly silent: readonly PortRange[];
+}
+
+/** One open grant as the kernel holds it. */
+export interface OpenGrant {
+  readonly service: ServiceName;
+  readonly source: Address;
+  readonly sourcePort: Port | undefined;
+  /** Milliseconds until the kernel closes it. */
+  readonly remaining: number;
+}
+
+export type GuardState = "on" | "off" | "damaged";
+
+/**
+ * The one way to change the machine's packet filter.
+ *
+ * The guard drops new connections to what it protects unless they are granted. Loopback and established connections
+ * pass. It never accepts on behalf of the machine's own firewall, and never touches a port that is not in its plan.
+ * Every call answers only after the kernel did.
+ */
+export interface Firewall {
+  readonly name: "iptables" | "nftables" | "dry-run";
+  /** Puts the guard in, atomically; again with another plan replaces the rules and keeps the grants. */
+  guardOn(plan: GuardPlan): Result<void>;
+  /** Takes out the guard, its sets and so every grant. Nothing is left. */
+  guardOff(): Result<void>;
+  /** What the kernel holds now, compared with the plan last put in (or given). */
+  guardState(plan: GuardPlan): Result<GuardState>;
+  /** Lets the grant's source in; when it is in already its time is extended, never shortened. Ok = the kernel confirmed. */
+  open(grant: Grant): Result<void>;
+  /** Ends the grants of one source to one service. Ok also when there was none. */
+  close(service: ServiceName, source: Address): Result<void>;
+  /** Every grant that the kernel holds. */
+  list(): Result<OpenGrant[]>;
+  /** Calls `changed` soon after anyone changed the packet filter, so that the guard can be checked. Returns the stop. */
+  watch(changed: () => void): () => void;
+  /** Frees descriptors. The guard and the grants stay. */
+  dispose(): void;
+}

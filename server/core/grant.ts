@@ -1,0 +1,38 @@
+import type { Address } from "../../shared/address.ts";
+import type { DeviceId, Port, Seconds, ServiceName, UnixMillis } from "../../shared/brand.ts";
+
+/** Ports of one protocol, first to last, both included. */
+export interface PortRange {
+  readonly protocol: "tcp" | "udp";
+  readonly first: Port;
+  readonly last: Port;
+}
+
+/** What the guard keeps shut, and what one grant opens. */
+export interface Service {
+  readonly name: ServiceName;
+  readonly ports: readonly PortRange[];
+  /** Lifetime of a grant when the packet asks for none. */
+  readonly ttl: Seconds;
+  /** Cap on what a packet may ask for. */
+  readonly maxTtl: Seconds;
+}
+
+declare const made: unique symbol;
+
+/**
+ * One source address let in to one service until the kernel's own timer ends it.
+ * Only `grantOf` in policy.ts makes one, and the firewall takes nothing else.
+ */
+export interface Grant {
+  readonly [made]: true;
+  readonly device: DeviceId;
+  readonly service: Service;
+  readonly source: Address;
+  readonly lifetime: Seconds;
+  readonly expiresAt: UnixMillis;
+  /** New connections let in before the grant is spent; 0 = as many as come while it lasts. */
+  readonly connections: number;
+  /** Only this source port is let in; undefined = any. */
+  readonly sourcePort: Port | undefined;
+}
