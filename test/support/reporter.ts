@@ -1,0 +1,37 @@
+import { writeFileSync } from "node:fs";
+import type { SerializedError } from "vitest";
+import type { Reporter, TestModule } from "vitest/node";
+
+/**
+ * Ends the run with the names of the tests that were skipped and one line `N passed, N failed[, N skipped]`.
+ * A file or suite that fails outside its tests, and an error nobody caught, each count as one failure.
+ * With TEST_SUMMARY=FILE the counts are also written there as JSON, for scripts.
+ */
+export default class SummaryReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
+    const counts = { passed: 0, failed: unhandled.length, skipped: 0 };
+    const skipped: string[] = [];
+    for (const module of modules) {
+      counts.failed += module.errors().length;
+      for (const suite of module.children.allSuites()) counts.failed += suite.errors().length;
+      for (const test of module.children.allTests()) {
+        const { state } = test.result();
+        if (state === "passed") counts.passed++;
+        else if (state === "failed") counts.failed++;
+        else {
+          counts.skipped++;
+          skipped.push(`  ${module.relativeModuleId}: ${test.fullName}`);
+        }
+      }
+    }
+    if (skipped.length > 0) console.log(`Skipped:\n${skipped.join("\n")}\n`);
+    console.log(summaryLine(counts));
+    const file = process.env["TEST_SUMMARY"];
+    if (file !== undefined) writeFileSync(file, `${JSON.stringify(counts)}\n`);
+  }
+}
+
+function summaryLine(counts: { passed: number; failed: number; skipped: number }): string {
+  const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
+  return `${counts.passed} passed, ${counts.failed} failed${skipped}`;
+}

@@ -1,0 +1,42 @@
+import { defineConfig } from "vitest/config";
+
+// Two cores: unit tests take both; then the end-to-end tests, which mostly wait, two files at a time;
+// then the browsers alone.
+export default defineConfig({
+  test: {
+    reporters: ["default", "./test/support/reporter.ts"],
+    allowOnly: false,
+    restoreMocks: true,
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/{unit,property,vectors}/**/*.test.ts"],
+          testTimeout: 20_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: "web",
+          include: ["test/web/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
