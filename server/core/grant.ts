@@ -1,12 +1,8 @@
 import type { Address } from "../../shared/address.ts";
 import type { DeviceId, Port, Seconds, ServiceName, UnixMillis } from "../../shared/brand.ts";
+import type { PortRange } from "../../shared/port-range.ts";
 
-/** Ports of one protocol, first to last, both included. */
-export interface PortRange {
-  readonly protocol: "tcp" | "udp";
-  readonly first: Port;
-  readonly last: Port;
-}
+export type { PortRange };
 
 /** What the guard keeps shut, and what one grant opens. */
 export interface Service {

@@ -1,0 +1,28 @@
+import type { Port, Seconds } from "../../shared/brand.ts";
+import type { KnockShape } from "../../shared/knock-sequence.ts";
+import type { Skew } from "../../shared/time-step.ts";
+import type { Service } from "../core/grant.ts";
+import type { User } from "../core/user.ts";
+
+/** The effective configuration, checked: what the TOML file says, with every default filled in. */
+export interface Settings {
+  readonly server: {
+    /** What people call this server; the default name of a client's profile. */
+    readonly name: string;
+    /** Where clients send packets: IP literals first, then host names. */
+    readonly addresses: readonly string[];
+    /** UDP port of SPA packets. */
+    readonly port: Port;
+    /** Folder of the device store and the replay journal. */
+    readonly state: string;
+    /** Unix socket of the running daemon. */
+    readonly socket: string;
+    readonly reply: "authenticated" | "never";
+  };
+  readonly skew: Skew;
+  readonly knock: KnockShape & { readonly transport: "tcp" | "udp" | "both" };
+  readonly firewall: { readonly backend: "iptables" | "nftables" | "dry-run" };
+  readonly services: readonly Service[];
+  readonly users: readonly User[];
+  readonly rotation: { readonly rotateAfter: Seconds | undefined; readonly expireAfter: Seconds | undefined };
+}

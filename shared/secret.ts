@@ -1,0 +1,68 @@
+import { Secret as Base32 } from "otpauth";
+import { TockError } from "./errors.ts";
+import { err, ok, type Result } from "./result.ts";
+
+const HIDDEN = "[secret]";
+
+/**
+ * Key material that does not show itself: printed, logged, put into JSON or inspected it reads `[secret]`.
+ * Only `expose` gives the bytes.
+ */
+export class Secret {
+  readonly #bytes: Uint8Array;
+
+  /** The bytes are copied. */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes.slice();
+  }
+
+  /** From base32 (RFC 4648 §6), as otpauth:// links write it, of exactly `length` bytes. Anything else is `invalid`. */
+  static fromBase32(text: string, length: number): Result<Secret> {
+    const wrong = new TockError("invalid", `secret: expected ${length} bytes of base32`);
+    if (!/^[A-Z2-7]+=*$/.test(text)) return err(wrong);
+    const bytes = Base32.fromBase32(text).bytes;
+    return bytes.length === length ? ok(new Secret(bytes)) : err(wrong);
+  }
+
+  get length(): number {
+    return this.#bytes.length;
+  }
+
+  /** The bytes themselves, not a copy: hand them to a primitive and nowhere else. */
+  expose(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** Base32 without padding, for enrolment alone. */
+  exposeBase32(): string {
+    return new Base32({ buffer: this.#bytes.slice().buffer }).base32;
+  }
+
+  equals(other: Secret): boolean {
+    return constantTimeEqual(this.#bytes, other.#bytes);
+  }
+
+  /** Overwrites the bytes with zeros. What other code copied from them stays. */
+  wipe(): void {
+    this.#bytes.fill(0);
+  }
+
+  toString(): string {
+    return HIDDEN;
+  }
+
+  toJSON(): string {
+    return HIDDEN;
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return HIDDEN;
+  }
+}
+
+/** Whether two byte strings are the same, in a time that depends on their lengths alone. */
+export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = a.length ^ b.length;
+  for (let index = 0; index < a.length; index++) difference |= (a[index] ?? 0) ^ (b[index] ?? 0);
+  return difference === 0;
+}
