@@ -1,0 +1,89 @@
+import { fileURLToPath } from "node:url";
+import type { Argv } from "./exec.ts";
+import type { Process } from "./process.ts";
+
+/** What a TCP connect met: an answer, a reset, silence, or no way there. */
+export type ProbeResult = "open" | "closed" | "filtered" | "unreachable";
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface ProbeOptions {
+  /** Milliseconds of silence that count as filtered. Default 400: a veth pair answers within a few. */
+  readonly timeout?: number;
+  /** Bind to this address and port (0 = any) first. */
+  readonly from?: Endpoint;
+}
+
+export type Request =
+  | { readonly op: "connect"; readonly to: Endpoint; readonly timeout: number; readonly from?: Endpoint }
+  | { readonly op: "listen"; readonly protocol: "tcp" | "udp"; readonly at: Endpoint }
+  | {
+      readonly op: "udp";
+      readonly to: Endpoint;
+      readonly from?: Endpoint;
+      readonly payload: string;
+      readonly wait: number;
+    }
+  | {
+      readonly op: "frames";
+      readonly device: string;
+      readonly frames: readonly string[];
+      readonly gap: number;
+    };
+
+/**
+ * A small program inside a host's namespace that does on request what would otherwise cost a new process each time:
+ * TCP connects, UDP datagrams from a chosen source, listeners, raw Ethernet frames.
+ */
+export class Agent {
+  static readonly argv: Argv = [process.execPath, fileURLToPath(new URL("agent-main.ts", import.meta.url))];
+  readonly ready: Promise<void>;
+  readonly #process: Process;
+  #last = 0;
+
+  constructor(process: Process) {
+    this.#process = process;
+    this.ready = process.waitFor(/^ready\n/).then(() => undefined);
+  }
+
+  /** Tries a TCP connect and lets go of it at once. */
+  async probe(address: string, port: number, options: ProbeOptions = {}): Promise<ProbeResult> {
+    const { timeout = 400, from } = options;
+    const request: Request = { op: "connect", to: { address, port }, timeout, ...(from && { from }) };
+    return (await this.#ask(request, timeout)) as ProbeResult;
+  }
+
+  /** Accepts TCP connections, or takes UDP datagrams and answers each with the same bytes, on every address. */
+  async listen(protocol: "tcp" | "udp", port: number, address = "::"): Promise<void> {
+    await this.#ask({ op: "listen", protocol, at: { address, port } }, 0);
+  }
+
+  /** Sends one datagram, waits `wait` ms, and gives the datagrams that came back (hex). */
+  async udp(
+    to: Endpoint,
+    payload: Uint8Array,
+    options: { from?: Endpoint; wait?: number } = {},
+  ): Promise<string[]> {
+    const { from, wait = 0 } = options;
+    const hex = Buffer.from(payload).toString("hex");
+    return (await this.#ask({ op: "udp", to, payload: hex, wait, ...(from && { from }) }, wait)) as string[];
+  }
+
+  /** Puts whole Ethernet frames on an interface as they are, `gap` ms apart. */
+  async frames(device: string, frames: readonly Uint8Array[], gap = 0): Promise<void> {
+    const hex = frames.map((frame) => Buffer.from(frame).toString("hex"));
+    await this.#ask({ op: "frames", device, frames: hex, gap }, gap * frames.length);
+  }
+
+  async #ask(request: Request, duration: number): Promise<unknown> {
+    const id = ++this.#last;
+    this.#process.write(`${JSON.stringify({ id, ...request })}\n`);
+    const [, text = ""] = await this.#process.waitFor(new RegExp(`^${id} (.*)$`, "m"), duration + 20_000);
+    const answer = JSON.parse(text) as { value?: unknown; error?: string };
+    if (answer.error !== undefined) throw new Error(`agent: ${request.op}: ${answer.error}`);
+    return answer.value;
+  }
+}
