@@ -74,3 +74,11 @@ export interface Poll {
 export function pollReadable(fd: number, readable: () => void): Poll {
   return koffi.node.poll(fd, { readable: true }, readable);
 }
+
+const sendtoRaw = define(
+  "intptr_t sendto(int fd, const void *data, size_t length, int flags, const void *address, uint32_t addressLength)",
+);
+/** sendto(2) with a whole sockaddr. Returns the bytes sent or -errno. */
+export function sendto(fd: number, data: Uint8Array, address: Uint8Array): number {
+  return sendtoRaw(fd, data, data.length, 0, address, address.length);
+}

@@ -1,0 +1,52 @@
+import { connect } from "node:net";
+import { type ErrorCode, TockError } from "../../shared/errors.ts";
+import { err, ok, type Result } from "../../shared/result.ts";
+import type { Method, Methods } from "./methods.ts";
+
+type Line =
+  | { readonly value: unknown }
+  | { readonly error: { code: ErrorCode; message: string; hint?: string } };
+
+/**
+ * Calls the running daemon. `not-found` where none is running, `permission` where the socket is not for this user.
+ * `onLine` gets what the daemon sends before its answer.
+ */
+export function callDaemon<M extends Method>(
+  path: string,
+  method: M,
+  params: Methods[M]["params"],
+  onLine?: (line: unknown) => void,
+): Promise<Result<Methods[M]["value"]>> {
+  return new Promise((resolve) => {
+    let received = "";
+    const fail = (code: ErrorCode, message: string, hint?: string): void => {
+      resolve(err(new TockError(code, message, hint)));
+    };
+    const socket = connect(path, () => socket.write(`${JSON.stringify({ method, params })}\n`));
+    socket.setEncoding("utf8");
+    socket.on("data", (text: string) => {
+      received += text;
+      for (let end = received.indexOf("\n"); end >= 0; end = received.indexOf("\n")) {
+        const line = JSON.parse(received.slice(0, end)) as Line;
+        received = received.slice(end + 1);
+        if ("error" in line) fail(line.error.code, line.error.message, line.error.hint);
+        else if ("value" in line) resolve(ok(line.value as Methods[M]["value"]));
+        else onLine?.(line);
+      }
+    });
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT" || error.code === "ECONNREFUSED") {
+        fail("not-found", `no daemon is running on ${path}`, "start it with tockd run");
+      } else if (error.code === "EACCES") {
+        fail(
+          "permission",
+          `socket ${path} is not for this user`,
+          "run as root, or join the group tock to look",
+        );
+      } else {
+        fail("io", `socket ${path}: ${error.message}`);
+      }
+    });
+    socket.on("close", () => fail("io", `the daemon closed ${path} without an answer`, "look at its log"));
+  });
+}

@@ -1,0 +1,118 @@
+import { chmodSync, rmSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { TockError } from "../../shared/errors.ts";
+import { err, ok, type Result } from "../../shared/result.ts";
+import type { Call, Handlers } from "./methods.ts";
+
+const MAX_REQUEST = 64 * 1024;
+const MAX_CONNECTIONS = 32;
+
+/**
+ * Serves calls on a Unix socket: one JSON line in, JSON lines out, one call a connection.
+ * Who may call is the socket's own mode and owner. A socket file left by a daemon that died is replaced; one that
+ * answers means that a daemon is running, which is an error.
+ */
+export async function serveAdmin(
+  path: string,
+  mode: number,
+  handlers: Partial<Handlers>,
+): Promise<Result<Server>> {
+  if (await answers(path)) {
+    const hint = "stop the other one first, or give this one its own [server] socket and state";
+    return err(new TockError("exists", `a daemon is already running on ${path}`, hint));
+  }
+  rmSync(path, { force: true });
+  const server = createServer((socket) => serve(socket, handlers));
+  server.maxConnections = MAX_CONNECTIONS;
+  return new Promise((resolve) => {
+    server.once("error", (error) => {
+      resolve(err(new TockError("io", `socket: cannot listen on ${path}: ${error.message}`)));
+    });
+    const mask = process.umask(0o177);
+    server.listen(path, () => {
+      chmodSync(path, mode);
+      resolve(ok(server));
+    });
+    process.umask(mask);
+  });
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+function serve(socket: Socket, handlers: Partial<Handlers>): void {
+  let received = "";
+  socket.setEncoding("utf8");
+  socket.setTimeout(10_000, () => socket.destroy());
+  socket.on("error", () => socket.destroy());
+  socket.on("data", (text: string) => {
+    received += text;
+    if (received.length > MAX_REQUEST) {
+      socket.destroy();
+      return;
+    }
+    const end = received.indexOf("\n");
+    if (end < 0) return;
+    socket.pause();
+    socket.removeAllListeners("data");
+    void answer(socket, received.slice(0, end), handlers);
+  });
+}
+
+async function answer(socket: Socket, line: string, handlers: Partial<Handlers>): Promise<void> {
+  const write = (value: unknown): boolean => socket.write(`${JSON.stringify(value)}\n`);
+  try {
+    const call = parseCall(line);
+    const handler = call.ok ? handlers[call.value.method] : undefined;
+    if (!call.ok || handler === undefined) {
+      const message = call.ok ? `"${call.value.method}" is not for this socket` : call.error.message;
+      write({ error: { code: "permission", message } });
+    } else {
+      const result = await handler(call.value.params as never, { send: write, closed: closing(socket) });
+      write(result.ok ? { value: result.value ?? null } : { error: plain(result.error) });
+    }
+  } catch (error) {
+    write({ error: { code: "io", message: error instanceof Error ? error.message : String(error) } });
+  }
+  socket.end();
+}
+
+function closing(socket: Socket): Promise<void> {
+  socket.setTimeout(0);
+  socket.resume();
+  return new Promise((resolve) => {
+    socket.once("close", () => resolve());
+  });
+}
+
+function plain(error: TockError): object {
+  return { code: error.code, message: error.message, hint: error.hint };
+}
+
+function parseCall(line: string): Result<Call> {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (
+      typeof value === "object" &&
+      value !== null &&
+      "method" in value &&
+      typeof value.method === "string"
+    ) {
+      return ok({
+        method: value.method as Call["method"],
+        params: "params" in value ? value.params : undefined,
+      });
+    }
+  } catch {
+    // Falls through to the one message for everything that is not a call.
+  }
+  return err(new TockError("invalid", "admin: expected one line of JSON with a method"));
+}

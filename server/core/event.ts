@@ -1,0 +1,64 @@
+import type { Address } from "../../shared/address.ts";
+import type { DeviceId, Seconds, ServiceName } from "../../shared/brand.ts";
+
+/** Who did something, from where. */
+interface Actor {
+  readonly device: DeviceId;
+  readonly source: Address;
+}
+
+/**
+ * What the audit trail tells: things that an enrolled device did, or that the owner must know.
+ * What strangers can cause is only ever counted, in `drops`.
+ */
+export type AuditEvent =
+  | (Actor & {
+      readonly kind: "granted";
+      readonly via: "spa" | "stun" | "knock";
+      readonly service: ServiceName;
+      readonly allowed: Address;
+      readonly lifetime: Seconds;
+      /** The packet asked for more than it may have. */
+      readonly capped: boolean;
+      /** Packet received to kernel confirmed, in microseconds. */
+      readonly micros: number;
+    })
+  | (Actor & { readonly kind: "closed"; readonly service: ServiceName; readonly allowed: Address })
+  | (Actor & { readonly kind: "refused"; readonly service: ServiceName | undefined; readonly rule: string })
+  | (Actor & { readonly kind: "replayed"; readonly first: Address | undefined })
+  | (Actor & { readonly kind: "rotated" | "enrolled" })
+  | (Actor & { readonly kind: "enrolment-reused" | "retired-secret-used" })
+  | {
+      readonly kind: "firewall-error";
+      readonly message: string;
+      readonly device?: DeviceId;
+      readonly service?: ServiceName;
+    }
+  | { readonly kind: "journal-error"; readonly message: string }
+  | {
+      readonly kind: "guard";
+      readonly state: "on" | "off" | "restored";
+      readonly by: "command" | "start" | "watch";
+    }
+  | { readonly kind: "drops"; readonly counts: Readonly<Record<string, number>>; readonly lost: number };
+
+/** Events that ask for somebody's attention. */
+export function isAlarm(event: AuditEvent): boolean {
+  switch (event.kind) {
+    case "replayed":
+    case "enrolment-reused":
+    case "retired-secret-used":
+    case "firewall-error":
+    case "journal-error":
+      return true;
+    case "guard":
+      return event.by === "watch";
+    case "granted":
+    case "closed":
+    case "refused":
+    case "rotated":
+    case "enrolled":
+    case "drops":
+      return false;
+  }
+}
