@@ -5,7 +5,7 @@ import type { Reporter, TestModule } from "vitest/node";
 /**
  * Ends the run with the names of the tests that were skipped and one line `N passed, N failed[, N skipped]`.
  * A file or suite that fails outside its tests, and an error nobody caught, each count as one failure.
- * With TEST_SUMMARY=FILE the counts are also written there as JSON, for scripts.
+ * With TEST_SUMMARY=FILE the counts are written there as JSON instead, for a script that has a line of its own.
  */
 export default class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
@@ -25,9 +25,9 @@ export default class SummaryReporter implements Reporter {
       }
     }
     if (skipped.length > 0) console.log(`Skipped:\n${skipped.join("\n")}\n`);
-    console.log(summaryLine(counts));
     const file = process.env["TEST_SUMMARY"];
-    if (file !== undefined) writeFileSync(file, `${JSON.stringify(counts)}\n`);
+    if (file === undefined) console.log(summaryLine(counts));
+    else writeFileSync(file, `${JSON.stringify(counts)}\n`);
   }
 }
 
