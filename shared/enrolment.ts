@@ -1,5 +1,12 @@
 import { parseAddress } from "./address.ts";
-import { type DeviceId, type Port, parseDeviceId, parsePort, parseServiceName, type ServiceName } from "./brand.ts";
+import {
+  type DeviceId,
+  type Port,
+  parseDeviceId,
+  parsePort,
+  parseServiceName,
+  type ServiceName,
+} from "./brand.ts";
 import { ascii, base64url, fromAscii, fromBase64url } from "./bytes.ts";
 import { KNOCK_MIN_SPAN, SECRET_BYTES, SERVER_ID_BYTES } from "./constants.ts";
 import { TockError } from "./errors.ts";
@@ -33,6 +40,9 @@ export interface Enrolment {
   readonly rotateAfter: number;
 }
 
+/** All of it but the secret: what a client keeps in the clear beside the secret that it guards. */
+export type ServerInfo = Omit<Enrolment, "secret">;
+
 export const LINK_PREFIX = "tock://enroll/1#";
 const MAX_LINK = 8192;
 const HOST_NAME = /^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/;
@@ -40,15 +50,20 @@ const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /** The link, or with `page` (an https address) a link that opens the web client; the payload follows `#`, which no browser sends. */
 export function encodeEnrolment(enrolment: Enrolment, page?: string): string {
-  const { serverId, serverKey, secret, services, ...rest } = enrolment;
-  const json = JSON.stringify({
+  const { secret, ...info } = enrolment;
+  const json = JSON.stringify({ ...encodeServerInfo(info), secret: base64url(secret.expose()) });
+  return `${page === undefined ? LINK_PREFIX : `${page}#`}${base64url(ascii(json))}`;
+}
+
+/** A value for JSON; the inverse of {@link decodeServerInfo}. */
+export function encodeServerInfo(info: ServerInfo): Record<string, unknown> {
+  const { serverId, serverKey, services, ...rest } = info;
+  return {
     ...rest,
     serverId: base64url(serverId),
     serverKey: base64url(serverKey),
-    secret: base64url(secret.expose()),
     services: services.map(({ name, ports }) => ({ name, ports: ports.map(formatPortRange) })),
-  });
-  return `${page === undefined ? LINK_PREFIX : `${page}#`}${base64url(ascii(json))}`;
+  };
 }
 
 /**
@@ -58,7 +73,11 @@ export function encodeEnrolment(enrolment: Enrolment, page?: string): string {
 export function decodeEnrolment(link: string): Result<Enrolment> {
   const text = link.trim();
   const hash = text.indexOf("#");
-  if (hash < 0 || text.length > MAX_LINK || !/^(tock:\/\/enroll\/1|https?:\/\/\S*|file:\/\/\S*)$/.test(text.slice(0, hash))) {
+  if (
+    hash < 0 ||
+    text.length > MAX_LINK ||
+    !/^(tock:\/\/enroll\/1|https?:\/\/\S*|file:\/\/\S*)$/.test(text.slice(0, hash))
+  ) {
     return wrong("expected tock://enroll/1#… or a page's address with #…");
   }
   const json = parseJson(fromBase64url(text.slice(hash + 1)) ?? new Uint8Array());
@@ -75,6 +94,16 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 function decodePayload(json: Record<string, unknown>): Result<Enrolment> {
+  const info = decodeServerInfo(json);
+  if (!info.ok) return info;
+  const text = Object.hasOwn(json, "secret") ? json["secret"] : undefined;
+  const secret = fromBase64url(typeof text === "string" ? text : "");
+  if (secret?.length !== SECRET_BYTES) return wrong("secret is missing or of a wrong length");
+  return ok({ ...info.value, secret: new Secret(secret) });
+}
+
+/** Checks every field; what is wrong is an error that speaks of an enrolment link. */
+export function decodeServerInfo(json: Record<string, unknown>): Result<ServerInfo> {
   const field = (name: string): unknown => (Object.hasOwn(json, name) ? json[name] : undefined);
   const text = (name: string): string => {
     const value = field(name);
@@ -86,8 +115,7 @@ function decodePayload(json: Record<string, unknown>): Result<Enrolment> {
   };
   const serverId = bytes("serverId", SERVER_ID_BYTES);
   const serverKey = bytes("serverKey", 32);
-  const secret = bytes("secret", SECRET_BYTES);
-  if (!serverId || !serverKey || !secret) return wrong("serverId, serverKey or secret is missing or of a wrong length");
+  if (!serverId || !serverKey) return wrong("serverId or serverKey is missing or of a wrong length");
 
   const device = parseDeviceId(text("device"));
   if (!device.ok) return wrong("device is not user/device");
@@ -110,7 +138,6 @@ function decodePayload(json: Record<string, unknown>): Result<Enrolment> {
   return ok({
     serverId,
     serverKey,
-    secret: new Secret(secret),
     device: device.value,
     server,
     addresses,
