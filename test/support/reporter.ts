@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import type { SerializedError } from "vitest";
-import type { Reporter, TestModule } from "vitest/node";
+import type { Reporter, TestModule, Vitest } from "vitest/node";
+import { lack } from "./root.ts";
 
 /**
  * Ends the run with the names of the tests that were skipped and one line `N passed, N failed[, N skipped]`.
@@ -8,6 +9,12 @@ import type { Reporter, TestModule } from "vitest/node";
  * With TEST_SUMMARY=FILE the counts are written there as JSON instead, for a script that has a line of its own.
  */
 export default class SummaryReporter implements Reporter {
+  #chosenByName = false;
+
+  onInit(vitest: Vitest): void {
+    this.#chosenByName = vitest.config.testNamePattern !== undefined;
+  }
+
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const counts = { passed: 0, failed: unhandled.length, skipped: 0 };
     const skipped: string[] = [];
@@ -24,11 +31,15 @@ export default class SummaryReporter implements Reporter {
         }
       }
     }
-    if (skipped.length > 0) console.log(`Skipped:\n${skipped.join("\n")}\n`);
+    if (skipped.length > 0 && !this.#chosenByName) console.log(`${heading()}\n${skipped.join("\n")}\n`);
     const file = process.env["TEST_SUMMARY"];
     if (file === undefined) console.log(summaryLine(counts));
     else writeFileSync(file, `${JSON.stringify(counts)}\n`);
   }
+}
+
+function heading(): string {
+  return lack === undefined ? "Skipped:" : `Skipped (test/e2e and test/web need ${lack}):`;
 }
 
 function summaryLine(counts: { passed: number; failed: number; skipped: number }): string {

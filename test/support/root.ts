@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
-import { describe } from "vitest";
 
 const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21 };
 
-/** What this process lacks to make network namespaces and firewalls in them, or undefined when it lacks nothing. */
+/**
+ * What a process lacks to make network namespaces and firewalls in them, or undefined when it lacks nothing.
+ * `status` is the text of its /proc/PID/status, empty where there is none.
+ */
 export function lacking(status: string): string | undefined {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
   if (effective === undefined) return "Linux";
@@ -21,13 +23,5 @@ function ownStatus(): string {
   }
 }
 
-const lack = lacking(ownStatus());
-
-/**
- * `describe` for tests that make network namespaces, firewalls and raw sockets.
- * Where that is not possible each of its tests is registered as skipped, by name, with what it needs.
- */
-export function describeRoot(name: string, body: () => void): void {
-  if (lack === undefined) describe(name, body);
-  else describe.skip(`${name} [needs ${lack}]`, body);
-}
+/** What this process lacks. All of test/e2e and test/web is skipped for it. */
+export const lack: string | undefined = lacking(ownStatus());

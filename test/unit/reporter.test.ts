@@ -16,7 +16,7 @@ const files = {
     import { describe, test } from "vitest";
     test("good", () => {});
     test("bad", () => { throw new Error("bad"); });
-    describe.skip("outside [needs root]", () => { test("never", () => {}); });`,
+    describe.skip("outside", () => { test("never", () => {}); });`,
   broken: `import "./not-there.ts";`,
   hook: `
     import { beforeAll, test } from "vitest";
@@ -54,6 +54,6 @@ test.each([
 test("skipped tests are named, and the counts can go to a file", async () => {
   const file = join(folder, "summary.json");
   const { stdout } = await run("mixed", { TEST_SUMMARY: file });
-  expect(stdout).toContain("Skipped:\n  mixed.test.ts: outside [needs root] > never\n");
+  expect(stdout).toMatch(/^Skipped.*:\n  mixed.test.ts: outside > never\n/m);
   expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({ passed: 1, failed: 1, skipped: 1 });
 });
