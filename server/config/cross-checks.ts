@@ -1,0 +1,112 @@
+import { KNOCK_MIN_SPAN } from "../../shared/constants.ts";
+import { formatPortRange, type PortRange, rangesOverlap } from "../../shared/port-range.ts";
+import { formatDuration } from "./duration.ts";
+import { nearest } from "./nearest.ts";
+import type { TableReader } from "./read-table.ts";
+import type { Knock, Rotation, Server, ServiceTable, UserTable } from "./schema.ts";
+
+/** What could be read of a file. Missing keys had mistakes of their own. */
+export interface Tables {
+  readonly server: Partial<Server>;
+  readonly knock: Partial<Knock>;
+  readonly rotation: Partial<Rotation>;
+  readonly services: ReadonlyMap<string, Partial<ServiceTable>>;
+  readonly users: ReadonlyMap<string, Partial<UserTable>>;
+}
+
+/** Complains of what is wrong between keys that are each right. */
+export function crossCheck(tables: Tables, reader: TableReader): void {
+  checkKnock(tables, reader);
+  checkServices(tables, reader);
+  checkUsers(tables, reader);
+  checkRotation(tables, reader);
+}
+
+function checkKnock({ knock, server }: Tables, reader: TableReader): void {
+  if (knock.ports === undefined) return;
+  const { first, last } = knock.ports;
+  const span = last - first + 1;
+  if (span < KNOCK_MIN_SPAN) {
+    const message = `expected a range of at least ${KNOCK_MIN_SPAN} ports, got ${span}`;
+    reader.complain(
+      ["knock", "ports"],
+      message,
+      "a shorter one could be guessed; the default is 10000-32767",
+    );
+  }
+  const spa = spaRange(server);
+  if (spa && knockRanges(knock).some((range) => rangesOverlap(range, spa))) {
+    const message = `udp/${spa.first} lies inside the knock range ${first}-${last}`;
+    reader.complain(["server", "port"], message, "choose another port, or another range for [knock] ports");
+  }
+}
+
+function checkServices({ services, server, knock }: Tables, reader: TableReader): void {
+  const seen: { name: string; range: PortRange }[] = [];
+  const spa = spaRange(server);
+  for (const [name, service] of services) {
+    for (const [index, range] of (service.ports ?? []).entries()) {
+      const path = ["services", name, "ports", index];
+      const text = formatPortRange(range);
+      for (const other of seen.filter((other) => rangesOverlap(other.range, range))) {
+        const what = other.name === name ? "this service" : `services.${other.name}`;
+        reader.complain(path, `${text} overlaps ${formatPortRange(other.range)} of ${what}`, overlapHint);
+      }
+      if (spa && rangesOverlap(spa, range)) {
+        const message = `${text} holds udp/${spa.first}, where SPA packets arrive`;
+        reader.complain(path, message, "choose another [server] port: it never opens for anybody");
+      }
+      const knocks = knockRanges(knock).find((other) => rangesOverlap(other, range));
+      if (knocks) {
+        const message = `${text} overlaps the knock range ${knocks.first}-${knocks.last}`;
+        reader.complain(path, message, "choose a range without it for [knock] ports: those ports never open");
+      }
+      seen.push({ name, range });
+    }
+    const { ttl, max_ttl: cap } = service;
+    if (ttl !== undefined && cap !== undefined && cap < ttl) {
+      const message = `${formatDuration(ttl)} is over the cap, max_ttl = "${formatDuration(cap)}"`;
+      reader.complain(["services", name, "ttl"], message, "raise max_ttl or lower ttl (the default is 30s)");
+    }
+  }
+}
+
+const overlapHint = "a port belongs to one service: opening one would open the other";
+
+function checkUsers({ users, services }: Tables, reader: TableReader): void {
+  const serviceNames = [...services.keys()];
+  for (const [name, user] of users) {
+    for (const [index, service] of (user.services ?? []).entries()) {
+      const path = ["users", name, "services", index];
+      if (!serviceNames.includes(service)) {
+        const close = nearest(service, serviceNames);
+        const hint = close === undefined ? `add a table [services.${service}]` : `did you mean "${close}"?`;
+        reader.complain(path, `there is no service "${service}"`, hint);
+      } else if ((user.services?.indexOf(service) ?? index) < index) {
+        reader.complain(path, `"${service}" is listed twice`, "once is enough");
+      }
+    }
+  }
+}
+
+function checkRotation({ rotation }: Tables, reader: TableReader): void {
+  const { rotate_after: rotate, expire_after: expire } = rotation;
+  if (rotate === undefined || expire === undefined || expire > rotate) return;
+  const message = `expected longer than rotate_after = "${formatDuration(rotate)}", got "${formatDuration(expire)}"`;
+  reader.complain(
+    ["rotation", "expire_after"],
+    message,
+    "a device needs time between the two to rotate by itself",
+  );
+}
+
+function spaRange({ port }: Partial<Server>): PortRange | undefined {
+  return port && { protocol: "udp", first: port, last: port };
+}
+
+function knockRanges({ ports, transport }: Partial<Knock>): PortRange[] {
+  if (ports === undefined) return [];
+  return (["tcp", "udp"] as const)
+    .filter((protocol) => transport === protocol || transport === "both")
+    .map((protocol) => ({ protocol, ...ports }));
+}
