@@ -65,14 +65,50 @@ export function errnoName(code: number): string {
 
 /** A descriptor watched by the event loop. The holder must keep it: it dies with its last reference. */
 export interface Poll {
+  /** Watches again after `stop`. */
+  start(): void;
+  stop(): void;
   close(): void;
   ref(): void;
   unref(): void;
 }
 
-/** Calls `readable` from the event loop whenever `fd` can be read (or is in error). Level-triggered. */
+const READABLE = { readable: true };
+
+/**
+ * Calls `readable` from the event loop whenever `fd` can be read or has an error to fetch. Level-triggered.
+ *
+ * koffi calls from outside of Node's own callbacks: promises would wait there for some later event, and an exception
+ * would be lost. So the work is done in an immediate, which the same turn of the loop runs. An error on the
+ * descriptor (a netlink overrun) makes libuv stop watching: the next read fetches it, and the watch goes on.
+ */
 export function pollReadable(fd: number, readable: () => void): Poll {
-  return koffi.node.poll(fd, { readable: true }, readable);
+  let watching = true;
+  const run = (): void => {
+    if (watching) readable();
+  };
+  // The declared type knows no status; koffi gives one first, negative for an error.
+  const ready = (status: unknown): void => {
+    setImmediate(run);
+    if (Number(status) < 0) setImmediate(() => watching && handle.start(READABLE, ready));
+  };
+  const handle = koffi.node.poll(fd, READABLE, ready);
+  return {
+    start: () => {
+      watching = true;
+      handle.start(READABLE, ready);
+    },
+    stop: () => {
+      watching = false;
+      handle.stop();
+    },
+    close: () => {
+      watching = false;
+      handle.close();
+    },
+    ref: () => handle.ref(),
+    unref: () => handle.unref(),
+  };
 }
 
 const sendtoRaw = define(
@@ -81,4 +117,42 @@ const sendtoRaw = define(
 /** sendto(2) with a whole sockaddr. Returns the bytes sent or -errno. */
 export function sendto(fd: number, data: Uint8Array, address: Uint8Array): number {
   return sendtoRaw(fd, data, data.length, 0, address, address.length);
+}
+
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+
+// Addresses in user space have at most 48 bits on the machines that Node runs on: a number holds them.
+const mmapRaw = define(
+  "intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int fd, intptr_t offset)",
+);
+const munmapRaw = define("int munmap(uintptr_t address, size_t length)");
+
+/** Memory that is shared with the kernel. Touching `memory` after `unmap` ends the process. */
+export interface Mapping {
+  readonly memory: ArrayBuffer;
+  unmap(): void;
+}
+
+/** mmap(2) of the first `length` bytes of a descriptor, shared, for reading and writing. Or -errno. */
+export function mmap(fd: number, length: number): Mapping | number {
+  const address = mmapRaw(0, length, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+  if (address < 0) return address;
+  return { memory: koffi.view(BigInt(address), length), unmap: () => void munmapRaw(address, length) };
+}
+
+/** Where the bytes lie, for structs that hold pointers. Only good while the caller keeps a reference to `bytes`. */
+export function addressOf(bytes: Uint8Array): bigint {
+  return koffi.address(bytes);
+}
+
+/** asm/unistd.h. Elsewhere bpf(2) counts as missing. */
+const BPF_SYSCALL: Partial<Record<string, number>> = { x64: 321, arm64: 280 };
+const ENOSYS = 38;
+const syscall = define("intptr_t syscall(intptr_t number, intptr_t a, const void *b, uintptr_t c)");
+
+/** bpf(2) with one of linux/bpf.h's commands and its part of union bpf_attr. Returns what the command gives or -errno. */
+export function bpf(command: number, attributes: Uint8Array): number {
+  const number = BPF_SYSCALL[process.arch];
+  return number === undefined ? -ENOSYS : syscall(number, command, attributes, attributes.length);
 }
