@@ -9,9 +9,12 @@
 set -eu
 
 cd "$(dirname "$0")/.."
+# npm puts node_modules/.bin first, whose Node may be about to be replaced: use the machine's own.
+PATH=$(echo "$PATH" | tr : '\n' | grep -v '/node_modules/' | paste -s -d : -)
 purpose=${1:-test}
 
 # One line a group, so that a reader sees what each package is for.
+runtime="libatomic1"
 network="iproute2 iptables nftables ipset conntrack procps util-linux"
 ssh="openssh-client openssh-server"
 watchers="nmap tcpdump"
@@ -22,8 +25,8 @@ manuals="man-db groff"
 browsers="chromium firefox-esr"
 
 case $purpose in
-  demo) packages="$network $ssh $watchers" ;;
-  test) packages="$network $ssh $watchers $knockers $codes $firewalls $manuals $browsers" ;;
+  demo) packages="$runtime $network $ssh $watchers" ;;
+  test) packages="$runtime $network $ssh $watchers $knockers $codes $firewalls $manuals $browsers" ;;
   *)
     echo "tock: error: setup: expected test or demo, got \"$purpose\"" >&2
     exit 2
@@ -98,11 +101,6 @@ modules_fit() {
   '
 }
 
-# Not with the Node inside node_modules, which is about to be replaced.
-outer_path() {
-  echo "$PATH" | tr : '\n' | grep -v '/node_modules/' | paste -s -d : -
-}
-
 missing=$(missing_packages 2>/dev/null) || missing=
 if [ -n "$missing" ] && ! command -v apt-get >/dev/null; then
   say "this is not Debian; install what you lack of these yourself: $packages"
@@ -120,10 +118,15 @@ if ! modules_fit; then
   say "installing the packages of package-lock.json"
   # Not `npm ci`: that of npm 11 refuses a lock file without the optional packages that only other platforms
   # need (npm/cli#9846). This reads the lock file just the same, and the check after it is what `ci` adds.
-  PATH=$(outer_path) npm install --no-save --no-audit --no-fund --loglevel=error
+  npm install --no-save --no-audit --no-fund --loglevel=error
   if ! modules_fit; then
     echo "tock: error: setup: node_modules is not what package-lock.json says" >&2
     echo "tock: hint: was package.json changed without its lock file? npm install brings them together" >&2
     exit 1
   fi
+fi
+if ! node_modules/.bin/node --version >/dev/null; then
+  echo "tock: error: setup: the Node in node_modules does not run on this machine" >&2
+  echo "tock: hint: install what it misses, above; on Debian that is mostly libatomic1" >&2
+  exit 1
 fi
