@@ -21,8 +21,9 @@ export class Address {
     this.text = this.family === 4 ? this.bytes.subarray(12).join(".") : formatV6(this.bytes);
   }
 
-  /** From 4 bytes, network order. */
+  /** From 4 bytes, network order. Another length throws RangeError. */
   static v4(bytes: Uint8Array): Address {
+    if (bytes.length !== 4) throw new RangeError(`address: expected 4 bytes, got ${bytes.length}`);
     const all = new Uint8Array(16);
     all.set(V4_MAPPED);
     all.set(bytes, 12);
@@ -89,13 +90,17 @@ export function parseNetwork(input: string): Result<Network> {
   const slash = input.indexOf("/");
   const address = parseAddress(slash < 0 ? input : input.slice(0, slash));
   if (!address.ok) {
-    return err(new TockError("invalid", `network: expected an address or address/prefix, got ${quote(input)}`));
+    return err(
+      new TockError("invalid", `network: expected an address or address/prefix, got ${quote(input)}`),
+    );
   }
   const most = address.value.family === 4 ? 32 : 128;
   const text = slash < 0 ? String(most) : input.slice(slash + 1);
   const prefix = /^(0|[1-9][0-9]{0,2})$/.test(text) ? Number(text) : -1;
   if (prefix < 0 || prefix > most) {
-    return err(new TockError("invalid", `network: expected a prefix length from 0 to ${most}, got ${quote(text)}`));
+    return err(
+      new TockError("invalid", `network: expected a prefix length from 0 to ${most}, got ${quote(text)}`),
+    );
   }
   const network = new Network(address.value, prefix);
   if (!network.address.equals(address.value)) {
@@ -122,7 +127,10 @@ function isV4Mapped(bytes: Uint8Array): boolean {
 
 function v4Bytes(text: string): Uint8Array | undefined {
   const parts = text.split(".");
-  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9][0-9]{0,2})$/.test(part) && Number(part) <= 255)) {
+  if (
+    parts.length !== 4 ||
+    !parts.every((part) => /^(0|[1-9][0-9]{0,2})$/.test(part) && Number(part) <= 255)
+  ) {
     return undefined;
   }
   return Uint8Array.from(parts, Number);
@@ -131,8 +139,7 @@ function v4Bytes(text: string): Uint8Array | undefined {
 function v6Bytes(text: string): Uint8Array | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
-  const groups = halves.map(groupsOf);
-  const [head, tail] = groups;
+  const [head, tail] = halves.map((half, index) => groupsOf(half, index === halves.length - 1));
   if (head === undefined || (halves.length === 2 && tail === undefined)) return undefined;
   const missing = 8 - head.length - (tail?.length ?? 0);
   if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
@@ -140,13 +147,13 @@ function v6Bytes(text: string): Uint8Array | undefined {
   return Uint8Array.from(words.flatMap((word) => [word >> 8, word & 0xff]));
 }
 
-/** The 16-bit groups of one side of `::`; a dotted IPv4 tail counts as two. */
-function groupsOf(text: string): number[] | undefined {
+/** The 16-bit groups of one side of `::`; a dotted IPv4 address at the end of the last side counts as two. */
+function groupsOf(text: string, isLast: boolean): number[] | undefined {
   if (text === "") return [];
   const words: number[] = [];
   const parts = text.split(":");
   for (const [index, part] of parts.entries()) {
-    const v4 = index === parts.length - 1 && part.includes(".") ? v4Bytes(part) : undefined;
+    const v4 = isLast && index === parts.length - 1 ? v4Bytes(part) : undefined;
     if (v4 !== undefined) {
       const [a = 0, b = 0, c = 0, d = 0] = v4;
       words.push((a << 8) | b, (c << 8) | d);

@@ -90,8 +90,11 @@ export function userOf(device: DeviceId): string {
   return device.slice(0, device.indexOf("/"));
 }
 
-/** Input as it may stand in an error message: quoted, control characters escaped, at most 64 characters. */
+/** Input as it may stand in an error message: quoted, control and format characters escaped, at most 64 characters. */
 export function quote(input: unknown): string {
-  const text = JSON.stringify(String(input));
+  const text = JSON.stringify(String(input)).replace(
+    /\p{C}/gu,
+    (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`,
+  );
   return text.length > 66 ? `${text.slice(0, 62)}…"` : text;
 }

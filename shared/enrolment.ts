@@ -125,7 +125,8 @@ export function decodeServerInfo(json: Record<string, unknown>): Result<ServerIn
   if (!isTextList(addresses) || addresses.length > 8 || !addresses.every(isHost)) {
     return wrong("addresses is not a list of 1 to 8 addresses or host names");
   }
-  const port = parsePort(Number(field("port")));
+  const number = field("port");
+  const port = parsePort(typeof number === "number" ? number : 0);
   if (!port.ok) return wrong("port is not from 1 to 65535");
   const knock = decodeKnock(field("knock"));
   if (knock === null) return wrong("knock is not a range of ports, a length from 3 to 8 and a transport");
@@ -177,9 +178,9 @@ function decodeServices(value: unknown): Enrolment["services"] | undefined {
   return services;
 }
 
-/** An IP literal or a host name. */
+/** An IP literal or a host name. A name that ends in a number is neither: resolvers read `192.0.2.300` or `0x7f.1` as addresses. */
 export function isHost(text: string): boolean {
-  return HOST_NAME.test(text) || parseAddress(text).ok;
+  return parseAddress(text).ok || (HOST_NAME.test(text) && !/(^|\.)(0x[0-9a-f]*|[0-9]+)\.?$/i.test(text));
 }
 
 function isTextList(value: unknown): value is string[] {
