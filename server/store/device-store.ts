@@ -1,0 +1,282 @@
+import { closeSync, existsSync, fchownSync, openSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { DeviceId, UnixMillis } from "../../shared/brand.ts";
+import { TockError } from "../../shared/errors.ts";
+import { err, ok, type Result } from "../../shared/result.ts";
+import { Secret } from "../../shared/secret.ts";
+import type { Device } from "../core/device.ts";
+import {
+  DEVICE_COLUMNS,
+  type DeviceInput,
+  type DeviceRecord,
+  deviceValues,
+  idOf,
+  toDevice,
+  toRetired,
+} from "./device-rows.ts";
+import { OtpStore } from "./otp-store.ts";
+import { migrate } from "./schema.ts";
+import { attempt, Database, type Row } from "./sqlite.ts";
+import { checkStateFile, checkStateFolder } from "./state-folder.ts";
+
+const FILE = "tock.db";
+
+/** Which server this is: made once by `tockd init`. */
+export interface ServerIdentity {
+  /** 16 random bytes. */
+  readonly id: Uint8Array;
+  /** X25519 secret key, 32 bytes; used by rotation alone. */
+  readonly key: Secret;
+}
+
+/** What was changed after a revision: devices put or added, and ids of devices removed. */
+export interface Changes {
+  readonly revision: number;
+  readonly changed: readonly DeviceRecord[];
+  readonly removed: readonly DeviceId[];
+}
+
+const COLUMNS = `number, id, created, used, used_from, ${DEVICE_COLUMNS.join(", ")}`;
+const INSERT = `INSERT INTO device (id, revision, created, ${DEVICE_COLUMNS.join(", ")})
+  VALUES (?, ?, ?, ${DEVICE_COLUMNS.map(() => "?").join(", ")}) RETURNING number`;
+const UPDATE = `UPDATE device SET revision = ?, ${DEVICE_COLUMNS.map((name) => `${name} = ?`).join(", ")}
+  WHERE id = ? RETURNING number`;
+
+/**
+ * Devices, their secrets and the server's own key, in `tock.db` of the state folder. Every change is one transaction,
+ * on disk when the call returns; a crash at any instruction leaves it done or not done. Several processes may use it at
+ * once: each change raises the revision, by which a running daemon finds what it has to read again.
+ */
+export class DeviceStore {
+  readonly identity: ServerIdentity;
+  readonly otp: OtpStore;
+  readonly #db: Database;
+  readonly #file: string;
+
+  private constructor(db: Database, file: string, identity: ServerIdentity) {
+    this.#db = db;
+    this.#file = file;
+    this.identity = identity;
+    this.otp = new OtpStore(db, file);
+  }
+
+  static exists(state: string): boolean {
+    return existsSync(join(state, FILE));
+  }
+
+  /** Makes an empty store in a state folder, for the folder's owner. One that is there already is `exists`. */
+  static create(state: string, identity: ServerIdentity): Result<DeviceStore> {
+    const file = join(state, FILE);
+    const folder = checkStateFolder(state);
+    if (!folder.ok) return folder;
+    const made = makeFile(file, folder.value);
+    if (!made.ok) return made;
+    return attempt(file, () => {
+      const db = new Database(file);
+      try {
+        migrate(db, file);
+        db.run("INSERT INTO server (only, id, key) VALUES (1, ?, ?)", identity.id, identity.key.expose());
+        return new DeviceStore(db, file, identity);
+      } catch (error) {
+        db.close();
+        rmSync(file, { force: true });
+        throw error;
+      }
+    });
+  }
+
+  /** Opens the store of a state folder. None is `not-found`; files that others could read or own are `permission`. */
+  static open(state: string): Result<DeviceStore> {
+    const file = join(state, FILE);
+    for (const suffix of ["", "-wal", "-shm"]) {
+      const outcome = checkStateFile(`${file}${suffix}`);
+      if (!outcome.ok && (suffix === "" || outcome.error.code !== "not-found")) return outcome;
+    }
+    return attempt(file, () => {
+      const db = new Database(file);
+      try {
+        migrate(db, file);
+        return new DeviceStore(db, file, readIdentity(db, file));
+      } catch (error) {
+        db.close();
+        throw error;
+      }
+    });
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** Every device in the order of ids, and the revision at which that was so. */
+  loadAll(): Result<{ readonly revision: number; readonly devices: DeviceRecord[] }> {
+    return this.#attempt(() =>
+      this.#db.read(() => {
+        const retired = this.#retired("SELECT device, secret, until FROM retired ORDER BY until");
+        const rows = this.#db.all(`SELECT ${COLUMNS} FROM device ORDER BY id`);
+        return { revision: this.#revision(), devices: rows.map((row) => toDevice(row, retired(row))) };
+      }),
+    );
+  }
+
+  /** What changed after `revision`, so that a daemon reads no more than that. */
+  changedSince(revision: number): Result<Changes> {
+    return this.#attempt(() =>
+      this.#db.read(() => {
+        const retired = this.#retired(
+          "SELECT device, secret, until FROM retired WHERE device IN (SELECT number FROM device WHERE revision > ?) ORDER BY until",
+          revision,
+        );
+        const rows = this.#db.all(`SELECT ${COLUMNS} FROM device WHERE revision > ? ORDER BY id`, revision);
+        const removed = this.#db.all("SELECT id FROM removed WHERE revision > ? ORDER BY id", revision);
+        return {
+          revision: this.#revision(),
+          changed: rows.map((row) => toDevice(row, retired(row))),
+          removed: removed.map((row) => idOf(row["id"])),
+        };
+      }),
+    );
+  }
+
+  /** A device that is not there is `not-found`. */
+  get(id: DeviceId): Result<DeviceRecord> {
+    return this.#attempt(() =>
+      this.#db.read(() => {
+        const row = this.#db.get(`SELECT ${COLUMNS} FROM device WHERE id = ?`, id);
+        if (row === undefined) throw noDevice(id);
+        const sql = "SELECT device, secret, until FROM retired WHERE device = ? ORDER BY until";
+        return toDevice(row, this.#retired(sql, Number(row["number"]))(row));
+      }),
+    );
+  }
+
+  /** Keeps a new device and gives its number. An id that is taken is `exists`. */
+  add(device: DeviceInput, now: UnixMillis): Result<number> {
+    return this.#attempt(() =>
+      this.#db.write(() => {
+        if (this.#db.get("SELECT 1 FROM device WHERE id = ?", device.id)) {
+          const hint = `a new link for it: tockd device rotate ${device.id}; or remove it first`;
+          throw new TockError("exists", `device ${device.id} exists already`, hint);
+        }
+        const row = this.#db.get(INSERT, device.id, this.#raiseRevision(), now, ...deviceValues(device));
+        this.#db.run("DELETE FROM removed WHERE id = ?", device.id);
+        const number = Number(row?.["number"]);
+        this.#putRetired(number, device.retired);
+        return number;
+      }),
+    );
+  }
+
+  /** Replaces what is kept of one device; its number, age and last use stay. One that is not there is `not-found`. */
+  put(device: DeviceInput): Result<void> {
+    return this.#attempt(() =>
+      this.#db.write(() => {
+        const row = this.#db.get(UPDATE, this.#raiseRevision(), ...deviceValues(device), device.id);
+        if (row === undefined) throw noDevice(device.id);
+        this.#db.run("DELETE FROM retired WHERE device = ?", Number(row["number"]));
+        this.#putRetired(Number(row["number"]), device.retired);
+      }),
+    );
+  }
+
+  /** Forgets a device with all its secrets. One that is not there is `not-found`. */
+  remove(id: DeviceId): Result<void> {
+    return this.#attempt(() =>
+      this.#db.write(() => {
+        if (this.#db.run("DELETE FROM device WHERE id = ?", id) === 0) throw noDevice(id);
+        this.#db.run(
+          "INSERT OR REPLACE INTO removed (id, revision) VALUES (?, ?)",
+          id,
+          this.#raiseRevision(),
+        );
+      }),
+    );
+  }
+
+  /** Notes when and from where devices were last used; in one write, and no change that a daemon would have to read. */
+  recordUse(
+    uses: Iterable<{ readonly id: DeviceId; readonly at: UnixMillis; readonly source: string }>,
+  ): Result<void> {
+    return this.#attempt(() =>
+      this.#db.write(() => {
+        for (const { id, at, source } of uses) {
+          this.#db.run("UPDATE device SET used = ?, used_from = ? WHERE id = ?", at, source, id);
+        }
+      }),
+    );
+  }
+
+  #attempt<T>(body: () => T): Result<T> {
+    return attempt(this.#file, body);
+  }
+
+  #revision(): number {
+    return Number(this.#db.get("SELECT revision FROM server")?.["revision"]);
+  }
+
+  #raiseRevision(): number {
+    return Number(this.#db.get("UPDATE server SET revision = revision + 1 RETURNING revision")?.["revision"]);
+  }
+
+  #putRetired(number: number, retired: Device["retired"]): void {
+    for (const { secret, until } of retired) {
+      this.#db.run(
+        "INSERT INTO retired (device, secret, until) VALUES (?, ?, ?)",
+        number,
+        secret.expose(),
+        until,
+      );
+    }
+  }
+
+  /** The retired secrets that a query gives, by their device's row. */
+  #retired(sql: string, ...values: number[]): (row: Row) => Device["retired"] {
+    const found = new Map<number, Device["retired"][number][]>();
+    for (const row of this.#db.all(sql, ...values)) {
+      const number = Number(row["device"]);
+      const list = found.get(number) ?? [];
+      list.push(toRetired(row));
+      found.set(number, list);
+    }
+    return (row) => found.get(Number(row["number"])) ?? [];
+  }
+}
+
+function makeFile(file: string, owner: { uid: number; gid: number }): Result<void> {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(file, "wx", 0o600);
+    if (process.geteuid?.() === 0) fchownSync(descriptor, owner.uid, owner.gid);
+    return ok(undefined);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") {
+      return err(
+        new TockError(
+          "exists",
+          `device store ${file} exists already`,
+          "it holds enrolled devices; nothing was changed",
+        ),
+      );
+    }
+    return err(new TockError("io", `device store ${file}: cannot be made: ${code ?? message}`));
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function readIdentity(db: Database, file: string): ServerIdentity {
+  const { id, key } = db.get("SELECT id, key FROM server") ?? {};
+  if (!(id instanceof Uint8Array && key instanceof Uint8Array && id.length === 16 && key.length === 32)) {
+    throw new TockError(
+      "io",
+      `device store ${file}: has no server identity`,
+      "was tockd init cut short? remove the file and run it again",
+    );
+  }
+  return { id, key: new Secret(key) };
+}
+
+function noDevice(id: DeviceId): TockError {
+  return new TockError("not-found", `there is no device ${id}`, "tockd device list shows them");
+}
