@@ -110,7 +110,7 @@ elif [ -n "$missing" ]; then
   # shellcheck disable=SC2086 # a list of names
   install_packages $missing
 fi
-if [ "$(id -u)" -ne 0 ]; then
+if [ "$(id -u)" -ne 0 ] && [ "$purpose" = test ]; then
   say "not root: the tests in test/e2e and test/web that make network namespaces are skipped, each by name"
 fi
 
