@@ -12,7 +12,10 @@ import type { Secret } from "./secret.ts";
  */
 export type Label = "tag" | "seal" | "ack" | "ice" | "knock";
 
-export const LABEL_BYTES = { tag: 8, seal: 32, ack: 32, ice: 18, knock: 64 } as const satisfies Record<Label, number>;
+export const LABEL_BYTES = { tag: 8, seal: 32, ack: 32, ice: 18, knock: 64 } as const satisfies Record<
+  Label,
+  number
+>;
 
 /** "tock/1" || server id. */
 export function salt(serverId: Uint8Array): Uint8Array {

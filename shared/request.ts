@@ -47,7 +47,8 @@ export function encodeRequest(request: Request): Uint8Array {
   view.setUint8(34, request.connections);
   if (request.service !== undefined) bytes.set(ascii(request.service), 36);
   if (request.body !== undefined) {
-    if (request.body.length !== 32) throw new RangeError(`body: expected 32 bytes, got ${request.body.length}`);
+    if (request.body.length !== 32)
+      throw new RangeError(`body: expected 32 bytes, got ${request.body.length}`);
     bytes.set(request.body, 52);
   }
   return bytes;

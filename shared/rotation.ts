@@ -28,7 +28,9 @@ export function nextSecret(
   const shared = agree(own, their);
   if (shared === undefined) return undefined;
   const ikm = concat(shared, current.expose());
-  return new Secret(hkdf(sha256, ikm, concat(ascii("tock/1 rotate"), serverId), ephemeralPublic, SECRET_BYTES));
+  return new Secret(
+    hkdf(sha256, ikm, concat(ascii("tock/1 rotate"), serverId), ephemeralPublic, SECRET_BYTES),
+  );
 }
 
 function agree(own: Secret, their: Uint8Array): Uint8Array | undefined {

@@ -11,7 +11,11 @@ import { NONCE_BYTES, PACKET_BYTES, REPLY_BYTES, TAG_BYTES } from "./constants.t
 const SEALED_AT = TAG_BYTES + NONCE_BYTES;
 
 /** Makes a packet. The 24-byte nonce must be random and never used again. */
-export function sealPacket(keys: { tag: Uint8Array; seal: Uint8Array }, nonce: Uint8Array, request: Uint8Array) {
+export function sealPacket(
+  keys: { tag: Uint8Array; seal: Uint8Array },
+  nonce: Uint8Array,
+  request: Uint8Array,
+) {
   return concat(keys.tag, nonce, xchacha20poly1305(keys.seal, nonce, keys.tag).encrypt(request));
 }
 
@@ -32,12 +36,21 @@ export function sealReply(ack: Uint8Array, nonce: Uint8Array, requestNonce: Uint
 }
 
 /** The 48 bytes of the answer, or undefined where this is no reply to the packet with `requestNonce`. */
-export function openReply(ack: Uint8Array, requestNonce: Uint8Array, reply: Uint8Array): Uint8Array | undefined {
+export function openReply(
+  ack: Uint8Array,
+  requestNonce: Uint8Array,
+  reply: Uint8Array,
+): Uint8Array | undefined {
   if (reply.length !== REPLY_BYTES) return undefined;
   return decrypt(ack, reply.subarray(0, NONCE_BYTES), requestNonce, reply.subarray(NONCE_BYTES));
 }
 
-function decrypt(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
+function decrypt(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  sealed: Uint8Array,
+): Uint8Array | undefined {
   try {
     return xchacha20poly1305(key, nonce, aad).decrypt(sealed);
   } catch {

@@ -42,7 +42,8 @@ export interface StunRequest {
 export function decodeStunRequest(message: Uint8Array): StunRequest | undefined {
   if (message.length < STUN_MIN_BYTES || message.length > STUN_MAX_BYTES) return undefined;
   const name = isMessage(message, BINDING_REQUEST) ? attribute(message, USERNAME) : undefined;
-  if (name === undefined || name.length <= UFRAG_CHARACTERS || name[UFRAG_CHARACTERS] !== COLON) return undefined;
+  if (name === undefined || name.length <= UFRAG_CHARACTERS || name[UFRAG_CHARACTERS] !== COLON)
+    return undefined;
   const packet = fromBase64(name.subarray(0, UFRAG_CHARACTERS));
   return packet && { transactionId: message.slice(8, HEADER_BYTES), packet };
 }
@@ -85,10 +86,19 @@ export function decodeStunSuccess(
   if (!constantTimeEqual(message.subarray(8, HEADER_BYTES), transactionId)) return undefined;
   const mapped = attribute(message, XOR_MAPPED_ADDRESS);
   const family = mapped?.[1] === 2 ? 6 : 4;
-  if (mapped === undefined || mapped.length !== (family === 4 ? 8 : 20) || mapped[1] !== (family === 4 ? 1 : 2)) {
+  if (
+    mapped === undefined ||
+    mapped.length !== (family === 4 ? 8 : 20) ||
+    mapped[1] !== (family === 4 ? 1 : 2)
+  ) {
     return undefined;
   }
-  const expected = finish(BINDING_SUCCESS, transactionId, encodeAttribute(XOR_MAPPED_ADDRESS, mapped), icePassword);
+  const expected = finish(
+    BINDING_SUCCESS,
+    transactionId,
+    encodeAttribute(XOR_MAPPED_ADDRESS, mapped),
+    icePassword,
+  );
   if (!constantTimeEqual(message, expected)) return undefined;
   const plain = xorAddress(mapped.subarray(4), 0, family, transactionId).subarray(4);
   const port = (((mapped[2] ?? 0) << 8) | (mapped[3] ?? 0)) ^ (MAGIC_COOKIE >>> 16);
@@ -130,7 +140,12 @@ function attribute(message: Uint8Array, wanted: number): Uint8Array | undefined 
 }
 
 /** Header and attributes, then MESSAGE-INTEGRITY (§14.5) and FINGERPRINT (§14.7). */
-function finish(type: number, transactionId: Uint8Array, attributes: Uint8Array, password: string): Uint8Array {
+function finish(
+  type: number,
+  transactionId: Uint8Array,
+  attributes: Uint8Array,
+  password: string,
+): Uint8Array {
   const covered = concat(header(type, attributes.length + 24, transactionId), attributes);
   const integrity = encodeAttribute(MESSAGE_INTEGRITY, hmac(sha1, ascii(password), covered));
   const all = concat(header(type, attributes.length + 32, transactionId), attributes, integrity);
@@ -138,7 +153,11 @@ function finish(type: number, transactionId: Uint8Array, attributes: Uint8Array,
 }
 
 function header(type: number, length: number, transactionId: Uint8Array): Uint8Array {
-  return concat(Uint8Array.of(type >> 8, type & 0xff, length >> 8, length & 0xff), u32(MAGIC_COOKIE), transactionId);
+  return concat(
+    Uint8Array.of(type >> 8, type & 0xff, length >> 8, length & 0xff),
+    u32(MAGIC_COOKIE),
+    transactionId,
+  );
 }
 
 function encodeAttribute(type: number, value: Uint8Array): Uint8Array {
