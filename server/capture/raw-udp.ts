@@ -1,4 +1,4 @@
-import { Address } from "../../shared/address.ts";
+import type { Address } from "../../shared/address.ts";
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import { close, errnoName, sendto, socket } from "../sys/libc.ts";
