@@ -1,0 +1,91 @@
+import type { Address } from "../../shared/address.ts";
+import type { ServiceName } from "../../shared/brand.ts";
+import { TockError } from "../../shared/errors.ts";
+import { err, ok, type Result } from "../../shared/result.ts";
+import type { Firewall, GuardPlan, GuardState, OpenGrant } from "../core/firewall.ts";
+import type { Grant } from "../core/grant.ts";
+import type { Log } from "./command.ts";
+
+interface Picture {
+  readonly plan: string;
+  readonly services: ReadonlySet<ServiceName>;
+}
+
+/** Changes nothing: keeps a picture of what a real backend would hold, and logs what it would do. */
+export class DryRunFirewall implements Firewall {
+  readonly name = "dry-run";
+  readonly #log: Log;
+  readonly #now: () => number;
+  #guard: Picture | undefined;
+  readonly #grants = new Map<string, OpenGrant & { readonly deadline: number }>();
+
+  /** `now` is a monotonic clock in ms. */
+  constructor({ log, now }: { readonly log: Log; readonly now: () => number }) {
+    this.#log = log;
+    this.#now = now;
+  }
+
+  guardOn(plan: GuardPlan): Result<void> {
+    const services = new Set(plan.services.map(({ name }) => name));
+    this.#guard = { plan: JSON.stringify(plan), services };
+    for (const [key, grant] of this.#grants) if (!services.has(grant.service)) this.#grants.delete(key);
+    this.#log(`[dry-run] guard on: ${[...services].join(", ") || "no service"}`);
+    return ok(undefined);
+  }
+
+  guardOff(): Result<void> {
+    this.#guard = undefined;
+    this.#grants.clear();
+    this.#log("[dry-run] guard off");
+    return ok(undefined);
+  }
+
+  guardState(plan: GuardPlan): Result<GuardState> {
+    if (this.#guard === undefined) return ok("off");
+    return ok(this.#guard.plan === JSON.stringify(plan) ? "on" : "damaged");
+  }
+
+  open(grant: Grant): Result<void> {
+    const { service, source, sourcePort, lifetime, connections } = grant;
+    if (this.#guard?.services.has(service.name) !== true) {
+      return err(
+        new TockError("firewall", `grant: the guard knows no service ${service.name}`, "is the guard on?"),
+      );
+    }
+    const key = `${service.name} ${source.text} ${sourcePort ?? ""}`;
+    const deadline = Math.max(this.#grants.get(key)?.deadline ?? 0, this.#now() + lifetime * 1000);
+    this.#grants.set(key, { service: service.name, source, sourcePort, remaining: 0, deadline });
+    const limits = `${sourcePort === undefined ? "" : ` port ${sourcePort}`}${connections > 0 ? `, ${connections} connections` : ""}`;
+    this.#log(`[dry-run] open ${service.name} to ${source.text}${limits} for ${lifetime} s`);
+    return ok(undefined);
+  }
+
+  close(service: ServiceName, source: Address): Result<void> {
+    for (const [key, grant] of this.#grants) {
+      if (grant.service === service && grant.source.equals(source)) this.#grants.delete(key);
+    }
+    this.#log(`[dry-run] close ${service} to ${source.text}`);
+    return ok(undefined);
+  }
+
+  list(): Result<OpenGrant[]> {
+    const now = this.#now();
+    for (const [key, grant] of this.#grants) if (grant.deadline <= now) this.#grants.delete(key);
+    return ok(
+      [...this.#grants.values()].map(({ service, source, sourcePort, deadline }) => ({
+        service,
+        source,
+        sourcePort,
+        remaining: deadline - now,
+      })),
+    );
+  }
+
+  watch(): () => void {
+    return () => undefined;
+  }
+
+  dispose(): void {
+    this.#grants.clear();
+  }
+}

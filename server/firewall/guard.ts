@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import type { ServiceName } from "../../shared/brand.ts";
+import type { GuardPlan } from "../core/firewall.ts";
+import type { PortRange } from "../core/grant.ts";
+
+/**
+ * What both kernel backends say in their own language, in this order. "passes" means that the guard has no objection;
+ * the machine's own firewall still has its say.
+ *
+ * 1. Loopback passes. 2. What is not addressed to this machine passes.
+ * 3. The SPA port is dropped. Even what belongs to a known flow: Tock's own reply would make it one.
+ * 4. Packets of established connections pass. 5. The knock range is dropped.
+ * 6. A service's port: sources in the service's sets pass, anything else is dropped.
+ *
+ * RELATED is not let past the guard: a protected port is opened by a grant, never by a conntrack helper. (ICMP errors have no port
+ * and are none of the guard's business.) INVALID and untracked packets are not ESTABLISHED, so they are dropped too.
+ */
+export interface Shape {
+  readonly spa: Ports;
+  readonly silent: Ports;
+  readonly services: readonly { readonly name: ServiceName; readonly ports: Ports }[];
+}
+
+/** First and last ports, in order, merged where they touch. */
+export interface Ports {
+  readonly tcp: readonly Span[];
+  readonly udp: readonly Span[];
+}
+
+export type Span = readonly [first: number, last: number];
+
+/** Rules by chain, in order, each in the backend's own words. */
+export type Chains = ReadonlyMap<string, readonly string[]>;
+
+/** The plan as the backends render it. A silent UDP range of a single port is the SPA port. */
+export function shapeOf(plan: GuardPlan): Shape {
+  const isSpa = (range: PortRange): boolean => range.protocol === "udp" && range.first === range.last;
+  return {
+    spa: portsOf(plan.silent.filter(isSpa)),
+    silent: portsOf(plan.silent.filter((range) => !isSpa(range))),
+    services: plan.services.map((service) => ({ name: service.name, ports: portsOf(service.ports) })),
+  };
+}
+
+/**
+ * A mark for each rule, kept in the kernel as the rule's comment: the plan's fingerprint, the rule's number, and how many there are.
+ * So any process can tell whether the guard in the kernel is whole and is this plan's.
+ */
+export function marksOf(chains: Chains): Map<string, string[]> {
+  const all = [...chains.values()].reduce((sum, rules) => sum + rules.length, 0);
+  const print = createHash("sha256")
+    .update(JSON.stringify([...chains]))
+    .digest("hex")
+    .slice(0, 8);
+  let number = 0;
+  return new Map(
+    [...chains].map(([chain, rules]) => [chain, rules.map(() => `tock ${print} ${++number}/${all}`)]),
+  );
+}
+
+/** Whether two sets of chains hold the same marks in the same order. */
+export function sameMarks(
+  held: ReadonlyMap<string, readonly string[]>,
+  wanted: ReadonlyMap<string, readonly string[]>,
+): boolean {
+  return (
+    held.size === wanted.size &&
+    [...wanted].every(([chain, marks]) => JSON.stringify(held.get(chain)) === JSON.stringify(marks))
+  );
+}
+
+function portsOf(ranges: readonly PortRange[]): Ports {
+  const spans = (protocol: "tcp" | "udp"): Span[] => {
+    const sorted = ranges
+      .filter((range) => range.protocol === protocol)
+      .map(({ first, last }): Span => [first, last])
+      .sort((a, b) => a[0] - b[0]);
+    const merged: Span[] = [];
+    for (const span of sorted) {
+      const before = merged.at(-1);
+      if (before === undefined || span[0] > before[1] + 1) merged.push(span);
+      else merged[merged.length - 1] = [before[0], Math.max(before[1], span[1])];
+    }
+    return merged;
+  };
+  return { tcp: spans("tcp"), udp: spans("udp") };
+}

@@ -1,0 +1,63 @@
+import { type GrantSet, nameOf, setsOf } from "./grant-set.ts";
+import type { Chains, Ports, Shape, Span } from "./guard.ts";
+import { COUNTER_LIMIT } from "./ipset-store.ts";
+
+export const GUARD_CHAIN = "TOCK-GUARD";
+/** Every chain of Tock's begins with this. */
+export const CHAIN_PREFIX = "TOCK-";
+export const JUMP = `-j ${GUARD_CHAIN}`;
+/** -m multiport takes 15 ports; a range counts as two. */
+const MULTIPORT = 15;
+
+/** The guard as iptables rules of one family, for the table mangle. See guard.ts for what each says. */
+export function iptablesChains(shape: Shape, family: 4 | 6): Chains {
+  // Anything but forwarded traffic. ip6tables knows no broadcast.
+  const here = family === 4 ? "LOCAL,BROADCAST,ANYCAST,MULTICAST" : "LOCAL,ANYCAST,MULTICAST";
+  const guard = [
+    "-i lo -j RETURN",
+    `-m addrtype ! --dst-type ${here} -j RETURN`,
+    ...onPorts(shape.spa, "-j DROP"),
+    "-m conntrack --ctstate ESTABLISHED -j RETURN",
+    ...onPorts(shape.silent, "-j DROP"),
+    ...shape.services.flatMap(({ name, ports }) => onPorts(ports, `-g ${CHAIN_PREFIX}${name}`)),
+  ];
+  const services = shape.services.map(({ name }): [string, string[]] => {
+    const sets = setsOf(name).filter((set) => set.family === family);
+    return [`${CHAIN_PREFIX}${name}`, [...sets.flatMap(passes), "-j DROP"]];
+  });
+  return new Map([[GUARD_CHAIN, guard], ...services]);
+}
+
+/**
+ * A counted set lets in what it has counted and what was let in before: conntrack confirms a flow only when its first packet
+ * got through, so a repeated SYN (or datagram) of a flow is known by its confirmed entry, and is not counted again.
+ */
+function passes(set: GrantSet): string[] {
+  const match = `-m set --match-set ${nameOf(set)} ${set.port ? "src,src" : "src"}`;
+  if (!set.counted) return [`${match} -j RETURN`];
+  return [
+    `-m conntrack --ctstatus CONFIRMED ${match} ! --update-counters -j RETURN`,
+    `${match} --packets-lt ${COUNTER_LIMIT} -j RETURN`,
+  ];
+}
+
+function onPorts(ports: Ports, target: string): string[] {
+  return (["tcp", "udp"] as const).flatMap((protocol) =>
+    chunks(ports[protocol]).map((list) => `-p ${protocol} -m multiport --dports ${list} ${target}`),
+  );
+}
+
+function chunks(spans: readonly Span[]): string[] {
+  const lists: string[][] = [];
+  let room = 0;
+  for (const [first, last] of spans) {
+    const cost = first === last ? 1 : 2;
+    if (room < cost) {
+      lists.push([]);
+      room = MULTIPORT;
+    }
+    lists.at(-1)?.push(first === last ? String(first) : `${first}:${last}`);
+    room -= cost;
+  }
+  return lists.map((list) => list.join(","));
+}

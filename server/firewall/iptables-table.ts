@@ -1,0 +1,167 @@
+import { ok, type Result } from "../../shared/result.ts";
+import type { GuardState } from "../core/firewall.ts";
+import type { NetlinkSocket } from "../sys/netlink.ts";
+import { type Command, type Log, runCommand } from "./command.ts";
+import { type Chains, marksOf, sameMarks } from "./guard.ts";
+import { CHAIN_PREFIX, GUARD_CHAIN } from "./iptables-rules.ts";
+import { type Made, missingParts, removeMade } from "./nft-leftovers.ts";
+
+export type Variant = "" | "-legacy" | "-nft";
+
+/** Targets after which a packet still meets the next rule, or is gone for good: before the guard they do no harm. */
+const HARMLESS = new Set(
+  ["CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "DROP", "DSCP", "HL", "LOG", "MARK", "NFLOG"].concat([
+    "RATEEST",
+    "SECMARK",
+    "SET",
+    "TCPMSS",
+    "TEE",
+    "TOS",
+    "TTL",
+  ]),
+);
+
+/** What `iptables -t mangle -S` says, as far as it concerns the guard. */
+interface Held {
+  /** Comments of the rules in Tock's chains. */
+  readonly marks: ReadonlyMap<string, readonly string[]>;
+  /** The rules of PREROUTING that jump to the guard, as printed. */
+  readonly jumps: readonly string[];
+  /** Nothing before the first jump could let a packet past it. */
+  readonly first: boolean;
+}
+
+/** The table mangle of one family, through the iptables programs. */
+export class IptablesTable {
+  readonly family: 4 | 6;
+  readonly #program: string;
+  readonly #socket: NetlinkSocket;
+  readonly #log: Log;
+  #usesNft: boolean | undefined;
+
+  constructor(parts: { family: 4 | 6; variant: Variant; socket: NetlinkSocket; log: Log }) {
+    this.family = parts.family;
+    this.#program = `${parts.family === 4 ? "iptables" : "ip6tables"}${parts.variant}`;
+    this.#socket = parts.socket;
+    this.#log = parts.log;
+  }
+
+  /**
+   * Puts the chains in, in one transaction: whatever generation was there is replaced, chains of services that are gone go, and
+   * PREROUTING begins with one jump to the guard.
+   */
+  put(chains: Chains): Result<void> {
+    return this.#twice(() => {
+      const held = this.#look();
+      if (!held.ok || isWhole(held.value, chains)) return held.ok ? ok(undefined) : held;
+      const made = this.#missing(held.value);
+      if (!made.ok) return made;
+      return this.#restore(putLines(chains, held.value, made.value));
+    });
+  }
+
+  /** Takes out the jump and every chain of Tock's, and the empty table or chain if Tock had made it. */
+  remove(): Result<void> {
+    return this.#twice(() => {
+      const held = this.#look();
+      if (!held.ok) return held;
+      const { jumps, marks } = held.value;
+      if (jumps.length === 0 && marks.size === 0) return ok(undefined);
+      const names = [...marks.keys()];
+      const lines = [
+        ...jumps.map((jump) => `-D PREROUTING ${jump}`),
+        ...names.map((name) => `-F ${name}`),
+        ...names.map((name) => `-X ${name}`),
+      ];
+      const gone = this.#restore(lines);
+      if (gone.ok) removeMade(this.#socket, this.family, madeOf(jumps[0]), this.#log);
+      return gone;
+    });
+  }
+
+  state(chains: Chains): Result<GuardState> {
+    const held = this.#look();
+    if (!held.ok) return held;
+    const { jumps, marks } = held.value;
+    if (jumps.length === 0 && marks.size === 0) return ok("off");
+    return ok(isWhole(held.value, chains) ? "on" : "damaged");
+  }
+
+  #look(): Result<Held> {
+    const listed = runCommand([this.#program, "-w", "5", "-t", "mangle", "-S"], this.#log, "", "look");
+    return listed.ok ? ok(heldIn(listed.value)) : listed;
+  }
+
+  #restore(lines: readonly string[]): Result<void> {
+    const command: Command = [`${this.#program}-restore`, "-w", "5", "--noflush"];
+    const done = runCommand(command, this.#log, `${["*mangle", ...lines, "COMMIT"].join("\n")}\n`);
+    return done.ok ? ok(undefined) : done;
+  }
+
+  /** What this put will make beside the guard; remembered in the jump's comment, so that taking it out leaves nothing. */
+  #missing(held: Held): Result<Made> {
+    if (held.jumps.length > 0) return ok(madeOf(held.jumps[0]));
+    if (this.#usesNft === undefined) {
+      const version = runCommand([this.#program, "-V"], this.#log, "", "look");
+      if (!version.ok) return version;
+      this.#usesNft = version.value.includes("nf_tables");
+    }
+    return ok(this.#usesNft ? missingParts(this.#socket, this.family) : "nothing");
+  }
+
+  /** Another program may change the table between the look and the change; then the change is refused whole. */
+  #twice(attempt: () => Result<void>): Result<void> {
+    const first = attempt();
+    return first.ok ? first : attempt();
+  }
+}
+
+function isWhole({ first, jumps, marks }: Held, chains: Chains): boolean {
+  return first && jumps.length === 1 && sameMarks(marks, marksOf(chains));
+}
+
+function putLines(chains: Chains, held: Held, made: Made): string[] {
+  const marks = marksOf(chains);
+  const stale = [...held.marks.keys()].filter((name) => !chains.has(name));
+  const inPlace = held.first && held.jumps.length === 1;
+  return [
+    ...[...chains.keys(), ...stale].map((name) => `:${name} - [0:0]`),
+    ...[...chains].flatMap(([name, rules]) =>
+      rules.map(
+        (rule, index) => `-A ${name} ${rule} -m comment --comment "${marks.get(name)?.[index] ?? ""}"`,
+      ),
+    ),
+    ...(inPlace ? [] : held.jumps.map((jump) => `-D PREROUTING ${jump}`)),
+    ...(inPlace
+      ? []
+      : [
+          `-I PREROUTING 1 -m comment --comment "tock${made === "nothing" ? "" : ` made ${made}`}" -j ${GUARD_CHAIN}`,
+        ]),
+    ...stale.map((name) => `-X ${name}`),
+  ];
+}
+
+function heldIn(listing: string): Held {
+  const marks = new Map<string, string[]>();
+  const jumps: string[] = [];
+  let first = true;
+  for (const line of listing.split("\n")) {
+    const [, command, chain = "", rule = ""] = /^-([NA]) (\S+) ?(.*)$/.exec(line) ?? [];
+    if (chain.startsWith(CHAIN_PREFIX)) {
+      const list = marks.get(chain) ?? [];
+      if (command === "A") list.push(/--comment "([^"]*)"/.exec(rule)?.[1] ?? "");
+      marks.set(chain, list);
+    } else if (chain === "PREROUTING" && rule !== "") {
+      const target = /(?:^| )-([jg]) (\S+)/.exec(rule);
+      if (target?.[2] === GUARD_CHAIN) jumps.push(rule);
+      else if (jumps.length === 0 && target && !(target[1] === "j" && HARMLESS.has(target[2] ?? "")))
+        first = false;
+    }
+  }
+  return { marks, jumps, first };
+}
+
+function madeOf(jump: string | undefined): Made {
+  const [, made] = /--comment "tock made (table|chain)"/.exec(jump ?? "") ?? [];
+  return made === "table" || made === "chain" ? made : "nothing";
+}

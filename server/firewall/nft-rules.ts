@@ -1,0 +1,104 @@
+import { type GrantSet, nameOf, setsOf } from "./grant-set.ts";
+import { type Chains, marksOf, type Ports, type Shape } from "./guard.ts";
+
+export const TABLE = "tock";
+export const GUARD_CHAIN = "guard";
+/** NF_IP_PRI_MANGLE: after conntrack (-200), before redirection (-100). */
+export const PRIORITY = -150;
+/**
+ * A counted set is a pair. The one of this suffix holds a limit that lets N packets pass and refills one a week, and cannot be looked
+ * at without being used up; the one without it says that the source has (or had) a grant at all.
+ */
+export const LIMIT_SUFFIX = "l";
+const LIMIT = "limit rate 1/week counter;";
+
+/** The guard as nftables rules. See guard.ts for what each says. */
+export function nftChains(shape: Shape): Chains {
+  const guard = [
+    "iif lo return",
+    "fib daddr type != { local, broadcast, anycast, multicast } return",
+    ...onPorts(shape.spa, "drop"),
+    "ct state established return",
+    ...onPorts(shape.silent, "drop"),
+    ...shape.services.flatMap(({ name, ports }) => onPorts(ports, `goto ${chainOf(name)}`)),
+  ];
+  const services = shape.services.map(({ name }): [string, string[]] => [
+    chainOf(name),
+    [...setsOf(name).flatMap(passes), "drop"],
+  ]);
+  return new Map([[GUARD_CHAIN, guard], ...services]);
+}
+
+/** One transaction that makes the table hold these chains, whatever generation was there, and drops `stale` chains and sets. */
+export function nftScript(
+  shape: Shape,
+  {
+    exists,
+    rebuild,
+    staleChains,
+    staleSets,
+  }: { exists: boolean; rebuild: boolean; staleChains: readonly string[]; staleSets: readonly string[] },
+): string {
+  const chains = nftChains(shape);
+  const marks = marksOf(chains);
+  const base = `{ type filter hook prerouting priority ${PRIORITY}; policy accept; }`;
+  const names = [...chains.keys()];
+  const lines = [
+    ...(exists ? [] : [`add table inet ${TABLE}`]),
+    ...shape.services.flatMap(({ name }) => setsOf(name).flatMap(declare)),
+    ...(rebuild ? [`delete chain inet ${TABLE} ${GUARD_CHAIN}`] : []),
+    ...names.map((name) => `add chain inet ${TABLE} ${name}${name === GUARD_CHAIN ? ` ${base}` : ""}`),
+    ...[...names, ...staleChains].map((name) => `flush chain inet ${TABLE} ${name}`),
+    ...[...chains].flatMap(([name, rules]) =>
+      rules.map(
+        (rule, index) => `add rule inet ${TABLE} ${name} ${rule} comment "${marks.get(name)?.[index] ?? ""}"`,
+      ),
+    ),
+    ...staleChains.map((name) => `delete chain inet ${TABLE} ${name}`),
+    ...staleSets.map((name) => `delete set inet ${TABLE} ${name}`),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** Names of every kernel set that stands behind a grant set. */
+export function kernelSets(set: GrantSet): string[] {
+  return set.counted ? [nameOf(set), limitNameOf(set)] : [nameOf(set)];
+}
+
+/** The kernel set that counts. */
+export function limitNameOf(set: GrantSet): string {
+  return nameOf(set).replace("-", `${LIMIT_SUFFIX}-`);
+}
+
+function chainOf(service: string): string {
+  return `service-${service}`;
+}
+
+function declare(set: GrantSet): string[] {
+  const address = set.family === 4 ? "ipv4_addr" : "ipv6_addr";
+  const type = set.port ? `${address} . inet_service` : address;
+  return kernelSets(set).map((name) => {
+    const limit = name === nameOf(set) ? "" : ` ${LIMIT}`;
+    return `add set inet ${TABLE} ${name} { type ${type}; flags timeout;${limit} }`;
+  });
+}
+
+/**
+ * A counted set lets in what it has counted and what was let in before: conntrack confirms a flow only when its first packet
+ * got through, so a repeated SYN (or datagram) of a flow is known by its confirmed entry, and is not counted again.
+ */
+function passes(set: GrantSet): string[] {
+  const source = set.family === 4 ? "ip saddr" : "ip6 saddr";
+  const key = set.port ? `${source} . th sport` : source;
+  if (!set.counted) return [`${key} @${nameOf(set)} return`];
+  return [`ct status confirmed ${key} @${nameOf(set)} return`, `${key} @${limitNameOf(set)} return`];
+}
+
+function onPorts(ports: Ports, verdict: string): string[] {
+  return (["tcp", "udp"] as const).flatMap((protocol) => {
+    const list = ports[protocol]
+      .map(([first, last]) => (first === last ? first : `${first}-${last}`))
+      .join(", ");
+    return list === "" ? [] : [`${protocol} dport { ${list} } ${verdict}`];
+  });
+}

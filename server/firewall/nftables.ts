@@ -1,0 +1,154 @@
+import { TockError } from "../../shared/errors.ts";
+import { err, ok, type Result } from "../../shared/result.ts";
+import type { Firewall, GuardPlan, GuardState, OpenGrant } from "../core/firewall.ts";
+import type { Grant } from "../core/grant.ts";
+import { NetlinkSocket } from "../sys/netlink.ts";
+import { type Log, runCommand } from "./command.ts";
+import { refusal } from "./errors.ts";
+import { adoptConnections } from "./established.ts";
+import { setsOf } from "./grant-set.ts";
+import { closeGrants, listGrants, openGrant } from "./grants.ts";
+import { marksOf, type Shape, sameMarks, shapeOf } from "./guard.ts";
+import { GUARD_CHAIN, kernelSets, nftChains, nftScript } from "./nft-rules.ts";
+import { NftStore } from "./nft-store.ts";
+import { deleteTable, type HeldTable, ownTable, readTable } from "./nft-table.ts";
+import { watchRules } from "./watch.ts";
+
+/**
+ * The guard as a table of its own, `inet tock`, and grants as elements of its sets, written by netlink.
+ *
+ * `nft flush ruleset` of any other program would take an ordinary table away. Where the kernel can (Linux 6.9), the table is therefore
+ * owned by this process's socket, and stays when the process dies. To change its rules, it is let go of for the moment that nft takes.
+ */
+export class NftablesFirewall implements Firewall {
+  readonly name = "nftables";
+  #socket: NetlinkSocket;
+  readonly #store = new NftStore(() => this.#socket);
+  readonly #log: Log;
+  #owned = false;
+
+  private constructor(socket: NetlinkSocket, log: Log) {
+    this.#socket = socket;
+    this.#log = log;
+  }
+
+  /** Opens the netlink socket; changes nothing. */
+  static open({ log }: { readonly log: Log }): Result<NftablesFirewall> {
+    const socket = NetlinkSocket.open();
+    return socket.ok
+      ? ok(new NftablesFirewall(socket.value, log))
+      : err(refusal("netlink socket", socket.error));
+  }
+
+  guardOn(plan: GuardPlan): Result<void> {
+    const shape = shapeOf(plan);
+    adoptConnections(this.#socket, shape, this.#log);
+    const held = this.#read();
+    if (!held.ok) return held;
+    const same = held.value !== undefined && this.#whole(held.value, shape);
+    if (!same) {
+      const put = this.#put(shape, held.value);
+      if (!put.ok) return put;
+    }
+    if (!this.#owned) {
+      this.#owned = ownTable(this.#socket);
+      if (!this.#owned)
+        this.#log("the table inet tock is an ordinary one: it is put back when somebody flushes it");
+    }
+    const state = this.#state(shape);
+    if (!state.ok || state.value === "on") return state.ok ? ok(undefined) : state;
+    return err(
+      new TockError(
+        "firewall",
+        "guard: it was put in, and is not there as it should be",
+        "is another program changing the table inet tock?",
+      ),
+    );
+  }
+
+  guardOff(): Result<void> {
+    this.#log("[#] nft delete table inet tock");
+    const gone = deleteTable(this.#socket);
+    if (!gone.ok) return err(refusal("nft delete table inet tock", gone.error));
+    this.#owned = false;
+    return ok(undefined);
+  }
+
+  guardState(plan: GuardPlan): Result<GuardState> {
+    return this.#state(shapeOf(plan));
+  }
+
+  open(grant: Grant): Result<void> {
+    return openGrant(this.#store, grant);
+  }
+
+  close(service: Grant["service"]["name"], source: Grant["source"]): Result<void> {
+    return closeGrants(this.#store, service, source);
+  }
+
+  list(): Result<OpenGrant[]> {
+    return listGrants(this.#store);
+  }
+
+  watch(changed: () => void): () => void {
+    return watchRules(changed, this.#log);
+  }
+
+  dispose(): void {
+    this.#socket.close();
+  }
+
+  #read(): Result<HeldTable | undefined> {
+    const held = readTable(this.#socket);
+    return held.ok ? held : err(refusal("nft list table inet tock", held.error));
+  }
+
+  #state(shape: Shape): Result<GuardState> {
+    const held = this.#read();
+    if (!held.ok) return held;
+    if (held.value === undefined) return ok("off");
+    const names = this.#store.names();
+    if (!names.ok) return names;
+    const there = new Set(names.value);
+    const complete = wantedSets(shape).every((name) => there.has(name));
+    return ok(complete && this.#whole(held.value, shape) ? "on" : "damaged");
+  }
+
+  #whole(held: HeldTable, shape: Shape): boolean {
+    return held.hooked && sameMarks(held.marks, marksOf(nftChains(shape)));
+  }
+
+  #put(shape: Shape, held: HeldTable | undefined): Result<void> {
+    const names = this.#store.names();
+    if (!names.ok) return names;
+    const wanted = new Set(wantedSets(shape));
+    const chains = nftChains(shape);
+    const reopened = this.#letGo(held === undefined);
+    if (!reopened.ok) return reopened;
+    const exists = this.#read();
+    if (!exists.ok) return exists;
+    const script = nftScript(shape, {
+      exists: exists.value !== undefined,
+      rebuild: held?.marks.has(GUARD_CHAIN) === true && !held.hooked,
+      staleChains: [...(held?.marks.keys() ?? [])].filter((name) => !chains.has(name)),
+      staleSets: names.value.filter((name) => !wanted.has(name)),
+    });
+    const done = runCommand(["nft", "-f", "-"], this.#log, script);
+    return done.ok ? ok(undefined) : done;
+  }
+
+  /** Lets go of the table, so that nft can change it; a table that is not there is made first, so that it can be owned later. */
+  #letGo(make: boolean): Result<void> {
+    if (make) ownTable(this.#socket);
+    const fresh = NetlinkSocket.open();
+    if (!fresh.ok) return err(refusal("netlink socket", fresh.error));
+    this.#socket.close();
+    this.#socket = fresh.value;
+    this.#owned = false;
+    return ok(undefined);
+  }
+}
+
+function wantedSets(shape: Shape): string[] {
+  return shape.services.flatMap(({ name }) => setsOf(name).flatMap(kernelSets));
+}
