@@ -1,9 +1,11 @@
 #!/usr/bin/env node
-import { Command } from "commander";
-import { VERSION } from "../shared/version.ts";
+import { main } from "./main.ts";
 
-const program = new Command("tockd")
-  .description("the daemon that keeps ports shut until the right device asks")
-  .version(VERSION);
+const { stdout, stderr, env } = process;
 
-await program.parseAsync();
+process.exitCode = await main(process.argv.slice(2), {
+  out: (text) => stdout.write(text),
+  note: (text) => stderr.write(text),
+  columns: stdout.isTTY ? stdout.columns : undefined,
+  colour: stdout.isTTY && (env["NO_COLOR"] ?? "") === "",
+});

@@ -21,7 +21,7 @@ export function loadSettings(file: string = DEFAULT_CONFIG): Loaded<Settings> {
 
 function readChecked(file: string): Loaded<string> {
   const refuse = (message: string, hint?: string): Loaded<never> =>
-    err([new ConfigMistake(file, undefined, message, hint)]);
+    err([new ConfigMistake(file, undefined, { path: [], message, hint })]);
   let descriptor: number;
   try {
     descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);

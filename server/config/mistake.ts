@@ -8,13 +8,20 @@ export class ConfigMistake extends TockError {
   readonly file: string;
   /** Undefined where the file as a whole is meant. */
   readonly position: Position | undefined;
+  /** The key or table that is wrong; empty where there is none. */
+  readonly path: Path;
+  /** The message without the place and the key. */
+  readonly detail: string;
 
-  constructor(file: string, position: Position | undefined, message: string, hint?: string) {
+  constructor(file: string, position: Position | undefined, { path, message, hint }: Complaint) {
     const place = position === undefined ? file : `${file}:${position.line}:${position.column}`;
-    super("config", `${place}: ${message}`, hint);
+    const key = path.length === 0 ? "" : `${formatPath(path)}: `;
+    super("config", `${place}: ${key}${message}`, hint);
     this.name = "ConfigMistake";
     this.file = file;
     this.position = position;
+    this.path = path;
+    this.detail = message;
   }
 }
 

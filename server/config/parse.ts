@@ -37,15 +37,19 @@ export function parseSettings(text: string, file: string): Result<Settings, read
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const message = error.message.split("\n", 1)[0]?.replace(/^Invalid TOML document: /, "");
-    const hint = "this is not TOML; nothing after this line was looked at";
-    return err([new ConfigMistake(file, { line: error.line, column: error.column }, `${message}`, hint)]);
+    const complaint = {
+      path: [],
+      message: `${message}`,
+      hint: "this is not TOML; nothing after it was looked at",
+    };
+    return err([new ConfigMistake(file, { line: error.line, column: error.column }, complaint)]);
   }
   const reader = new TableReader();
   const settings = readDocument(document, reader);
   if (settings !== undefined) return ok(settings);
   const find = locate(text);
   const mistakes = reader.complaints.map(
-    ({ path, message, hint }) => new ConfigMistake(file, find(path), message, hint),
+    (complaint) => new ConfigMistake(file, find(complaint.path), complaint),
   );
   const order = (mistake: ConfigMistake): number =>
     (mistake.position?.line ?? 0) * 1e6 + (mistake.position?.column ?? 0);

@@ -25,7 +25,7 @@ export class TableReader {
   readonly complaints: Complaint[] = [];
 
   complain(path: Path, message: string, hint?: string): void {
-    this.complaints.push({ path, message: `${formatPath(path)}: ${message}`, hint });
+    this.complaints.push({ path, message, hint });
   }
 
   /** The table at `path`; an empty one where it is missing, undefined (and a complaint) where it is something else. */

@@ -108,12 +108,12 @@ export class DeviceStore {
     this.#db.close();
   }
 
-  /** Every device in the order of ids, and the revision at which that was so. */
+  /** Every device, the oldest first, and the revision at which that was so. */
   loadAll(): Result<{ readonly revision: number; readonly devices: DeviceRecord[] }> {
     return this.#attempt(() =>
       this.#db.read(() => {
-        const retired = this.#retired("SELECT device, secret, until FROM retired ORDER BY until");
-        const rows = this.#db.all(`SELECT ${COLUMNS} FROM device ORDER BY id`);
+        const retired = this.#retired("SELECT device, secret, until FROM retired");
+        const rows = this.#db.all(`SELECT ${COLUMNS} FROM device ORDER BY number`);
         return { revision: this.#revision(), devices: rows.map((row) => toDevice(row, retired(row))) };
       }),
     );
@@ -124,11 +124,14 @@ export class DeviceStore {
     return this.#attempt(() =>
       this.#db.read(() => {
         const retired = this.#retired(
-          "SELECT device, secret, until FROM retired WHERE device IN (SELECT number FROM device WHERE revision > ?) ORDER BY until",
+          "SELECT device, secret, until FROM retired WHERE device IN (SELECT number FROM device WHERE revision > ?)",
           revision,
         );
-        const rows = this.#db.all(`SELECT ${COLUMNS} FROM device WHERE revision > ? ORDER BY id`, revision);
-        const removed = this.#db.all("SELECT id FROM removed WHERE revision > ? ORDER BY id", revision);
+        const rows = this.#db.all(
+          `SELECT ${COLUMNS} FROM device WHERE revision > ? ORDER BY revision`,
+          revision,
+        );
+        const removed = this.#db.all("SELECT id FROM removed WHERE revision > ? ORDER BY revision", revision);
         return {
           revision: this.#revision(),
           changed: rows.map((row) => toDevice(row, retired(row))),
@@ -144,7 +147,7 @@ export class DeviceStore {
       this.#db.read(() => {
         const row = this.#db.get(`SELECT ${COLUMNS} FROM device WHERE id = ?`, id);
         if (row === undefined) throw noDevice(id);
-        const sql = "SELECT device, secret, until FROM retired WHERE device = ? ORDER BY until";
+        const sql = "SELECT device, secret, until FROM retired WHERE device = ?";
         return toDevice(row, this.#retired(sql, Number(row["number"]))(row));
       }),
     );

@@ -1,0 +1,41 @@
+import type { Command } from "commander";
+import type { UnixMillis } from "../../shared/brand.ts";
+import { unwrap } from "../../shared/result.ts";
+import { loadSettings } from "../config/load.ts";
+import type { Settings } from "../config/settings.ts";
+import { DeviceStore } from "../store/device-store.ts";
+import { Failures, type Ui } from "../ui.ts";
+
+/** What a command has of the world besides files. */
+export interface Context {
+  readonly ui: Ui;
+  now(): UnixMillis;
+  /** So many bytes from the system's generator. */
+  random(bytes: number): Uint8Array;
+  readonly hostname: string;
+}
+
+/** The file that `--config` names. */
+export function configFile(command: Command): string {
+  return command.optsWithGlobals<{ config: string }>().config;
+}
+
+/** The settings of `--config`; throws every mistake at once. */
+export function settingsOf(command: Command): Settings {
+  const settings = loadSettings(configFile(command));
+  if (settings.ok) return settings.value;
+  throw new Failures(settings.error);
+}
+
+/** Runs `body` on the device store and closes it, whatever happens. */
+export async function withStore<T>(
+  settings: Settings,
+  body: (store: DeviceStore) => T | Promise<T>,
+): Promise<T> {
+  const store = unwrap(DeviceStore.open(settings.server.state));
+  try {
+    return await body(store);
+  } finally {
+    store.close();
+  }
+}

@@ -1,0 +1,58 @@
+import type { Command } from "commander";
+import { SECRET_BYTES } from "../../shared/constants.ts";
+import { unwrap } from "../../shared/result.ts";
+import { Secret } from "../../shared/secret.ts";
+import type { Device } from "../core/device.ts";
+import { type Context, configFile, settingsOf, withStore } from "./context.ts";
+import { enrolmentOf, type OutputFlags, printEnrolment } from "./enrolment-output.ts";
+import { notifyDaemon } from "./notify.ts";
+import { deviceArgument, momentFlag, pageFlag, servicesFlag, userOfDevice } from "./values.ts";
+
+interface AddFlags extends OutputFlags {
+  readonly services?: string;
+  readonly expires?: string;
+  readonly static?: boolean;
+  readonly web?: string;
+}
+
+/** `tockd device add`: makes a secret for a new device and prints it once, as link and QR code. */
+export function addDeviceAdd(parent: Command, context: Context): void {
+  parent
+    .command("add")
+    .description("enrol a device: prints its link and QR code, once")
+    .argument("<user/device>", "for example alice/phone")
+    .option("--services <names>", "only these of the user's services, separated by commas")
+    .option("--expires <when>", "the device stops working then: 90d, or 2027-01-31")
+    .option("--static", "the secret never rotates (for clients that can only knock)")
+    .option("--qr", "print the QR code alone")
+    .option("--link", "print the link alone")
+    .option("--json", "print JSON")
+    .option("--web <url>", "make the link open this page (the web client) instead of tock")
+    .addHelpText("after", "\nExample:\n  tockd device add alice/phone --services ssh --expires 90d\n")
+    .action(async (name: string, flags: AddFlags, command: Command) => {
+      const settings = settingsOf(command);
+      const id = deviceArgument(name);
+      const user = userOfDevice(id, settings, configFile(command));
+      const now = context.now();
+      const page = pageFlag(flags.web);
+      const isStatic = flags.static === true;
+      const secret = new Secret(context.random(SECRET_BYTES));
+      const device: Device = {
+        id,
+        enabled: true,
+        current: { secret, since: now },
+        next: undefined,
+        retired: [],
+        enrolling: !isStatic,
+        isStatic,
+        services: servicesFlag(flags.services, user),
+        expiresAt: flags.expires === undefined ? undefined : momentFlag("--expires", flags.expires, now),
+      };
+      const enrolment = await withStore(settings, (store) => {
+        unwrap(store.add(device, now));
+        return enrolmentOf(device, secret, user, settings, store.identity);
+      });
+      await notifyDaemon(settings, [id], context.ui);
+      printEnrolment(enrolment, page, flags, context.ui);
+    });
+}

@@ -1,0 +1,27 @@
+import { encode, renderUnicodeCompact } from "uqr";
+import { TockError } from "../../shared/errors.ts";
+import type { Ui } from "../ui.ts";
+
+/** Modules around the code, as ISO/IEC 18004 wants them. */
+const BORDER = 4;
+/** What version 40 holds at level L. */
+const MOST_BYTES = 2953;
+
+/** A QR code of half blocks, dark on light on every terminal that has colours. Says so where the terminal is too narrow. */
+export function printQr(text: string, ui: Ui): void {
+  if (text.length > MOST_BYTES) {
+    throw new TockError(
+      "invalid",
+      `QR code: expected at most ${MOST_BYTES} characters, got ${text.length}`,
+      "use --link",
+    );
+  }
+  const options = { ecc: "L", border: BORDER } as const;
+  const { size } = encode(text, options);
+  const lines = renderUnicodeCompact(text, options).split("\n");
+  ui.out(`${lines.map((line) => (ui.colour ? `\x1b[97;40m${line}\x1b[0m` : line)).join("\n")}\n`);
+  if (ui.columns !== undefined && ui.columns < size) {
+    ui.note(`tock: warning: the QR code is ${size} columns wide, the terminal ${ui.columns}\n`);
+    ui.note("tock: hint: make the window wider or its letters smaller, or use the link\n");
+  }
+}

@@ -1,0 +1,56 @@
+import { hostname } from "node:os";
+import { Command } from "commander";
+import { unixMillis } from "../shared/brand.ts";
+import { VERSION } from "../shared/version.ts";
+import type { Context } from "./commands/context.ts";
+import { addDeviceAdd } from "./commands/device-add.ts";
+import { addInit } from "./commands/init.ts";
+import { DEFAULT_CONFIG } from "./config/load.ts";
+import { type ExitCode, report, type Ui } from "./ui.ts";
+
+const HELP = `
+Exit codes:
+  0  done
+  1  could not be done: the message says why
+  2  the command line or the configuration is wrong
+
+Start here:
+  tockd init --user alice
+  tockd device add alice/phone
+`;
+
+/** Runs one command line (without the program's name) and gives its exit code. Throws on bugs alone. */
+export async function main(args: readonly string[], ui: Ui): Promise<ExitCode> {
+  const context: Context = {
+    ui,
+    now: () => unixMillis(Date.now()),
+    random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    hostname: hostname(),
+  };
+  try {
+    await makeProgram(context).parseAsync([...args], { from: "user" });
+    return 0;
+  } catch (error) {
+    return report(error, ui);
+  }
+}
+
+function makeProgram(context: Context): Command {
+  const program = new Command("tockd")
+    .description("the daemon that keeps ports shut until the right device asks")
+    .version(VERSION)
+    .option("--config <file>", "the configuration", DEFAULT_CONFIG)
+    .addHelpText("after", HELP)
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => context.ui.out(text),
+      writeErr: (text) => context.ui.note(text),
+      // What is wrong is printed once, by report().
+      outputError: () => undefined,
+    })
+    .exitOverride();
+  addInit(program, context);
+  const device = program.command("device").description("enrol, list and change devices");
+  addDeviceAdd(device, context);
+  return program;
+}
