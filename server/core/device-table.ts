@@ -1,0 +1,192 @@
+import { type DeviceId, type TimeStep, timeStep, type UnixMillis } from "../../shared/brand.ts";
+import type { KeySchedule } from "../../shared/key-schedule.ts";
+import type { KnockShape } from "../../shared/knock-sequence.ts";
+import { type Skew, skewWindow, stepAt } from "../../shared/time-step.ts";
+import type { Device, Slot } from "./device.ts";
+import { type DeviceKeys, keysOf, sameKeys } from "./device-keys.ts";
+import { KEYS_PER_DEVICE, StepIndex } from "./step-index.ts";
+import { type HashSeed, wordAt } from "./tag-table.ts";
+
+/** Whose key made a tag or a knock sequence, and of which step. */
+export interface Hit {
+  readonly device: Device;
+  readonly slot: Slot;
+  readonly step: TimeStep;
+  readonly schedule: KeySchedule;
+}
+
+/** Told which tags (8 bytes each, one after the other) packets may carry from now on, and which no longer. */
+export interface TagFeed {
+  add(tags: Uint8Array): void;
+  remove(tags: Uint8Array): void;
+}
+
+export interface DeviceTableOptions {
+  readonly serverId: Uint8Array;
+  readonly skew: Skew;
+  /** Undefined = nobody may knock. */
+  readonly knock: KnockShape | undefined;
+  readonly seed: HashSeed;
+  readonly feed?: TagFeed;
+}
+
+/**
+ * Every device, and the tags and knock sequences that they have in the steps of the skew window.
+ *
+ * `advance` follows the clock, wherever it goes, and costs little; `work` derives what is missing, the current step
+ * first and the coming one last, as much at a time as the caller can spare. Until a device is derived its packets are
+ * unknown.
+ */
+export class DeviceTable {
+  readonly #options: DeviceTableOptions;
+  readonly #byId = new Map<DeviceId, number>();
+  readonly #keys: (DeviceKeys | undefined)[] = [];
+  readonly #free: number[] = [];
+  /** The steps of the window, the current one first. */
+  #window: StepIndex[] = [];
+  /** The step that enters the window next. */
+  #coming: StepIndex | undefined;
+  #current = -1;
+
+  constructor(options: DeviceTableOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  /** Adds a device, or replaces the one of the same id. In effect at once in every step that is derived already. */
+  put(device: Device, mayKnock: boolean): void {
+    const known = this.#byId.get(device.id);
+    const number = known ?? this.#free.pop() ?? this.#keys.length;
+    const before = this.#keys[number];
+    const after = keysOf(number, device, mayKnock, this.#options.serverId, before);
+    this.#keys[number] = after;
+    this.#byId.set(device.id, number);
+    if (before !== undefined && sameKeys(before, after)) return;
+    for (const index of this.#indexes()) {
+      // A number that is yet to be filled comes with the others; the next one in line, such as a new device's, comes now.
+      if (number > index.filled) continue;
+      if (number === index.filled) index.filled++;
+      else if (before !== undefined) this.#options.feed?.remove(index.remove(before));
+      this.#options.feed?.add(index.add(after));
+    }
+  }
+
+  /** Forgets a device at once; false where there is none of this id. */
+  remove(id: DeviceId): boolean {
+    const number = this.#byId.get(id);
+    const keys = number === undefined ? undefined : this.#keys[number];
+    if (number === undefined || keys === undefined) return false;
+    for (const index of this.#indexes()) {
+      if (number < index.filled) this.#options.feed?.remove(index.remove(keys));
+    }
+    this.#keys[number] = undefined;
+    this.#byId.delete(id);
+    this.#free.push(number);
+    return true;
+  }
+
+  get(id: DeviceId): Device | undefined {
+    const number = this.#byId.get(id);
+    return number === undefined ? undefined : this.#keys[number]?.device;
+  }
+
+  /** Every device, in no order. */
+  *devices(): Generator<Device> {
+    for (const keys of this.#keys) if (keys !== undefined) yield keys.device;
+  }
+
+  /** Moves the window to `now`. Steps that leave it are unknown from here on; steps that enter it need `work`. */
+  advance(now: UnixMillis): void {
+    const current = stepAt(now);
+    if (current === this.#current) return;
+    this.#current = current;
+    const { skew } = this.#options;
+    const before = new Map(this.#indexes().map((index) => [index.step, index]));
+    const take = (step: TimeStep): StepIndex => {
+      const index = before.get(step) ?? this.#makeIndex(step);
+      before.delete(step);
+      return index;
+    };
+    const steps = skewWindow(now, skew).sort((a, b) => Math.abs(a - current) - Math.abs(b - current));
+    this.#window = steps.map(take);
+    this.#coming = take(timeStep(current + skew.future + 1));
+    for (const { tags } of before.values()) this.#options.feed?.remove(tags.pack());
+  }
+
+  /** Derives at most `budget` devices of one step each. Gives how many are left to do. */
+  work(budget: number): number {
+    let left = 0;
+    let spare = budget;
+    for (const index of this.#indexes()) {
+      const from = index.filled;
+      this.#fill(index, spare);
+      spare -= index.filled - from;
+      left += this.#keys.length - index.filled;
+    }
+    return left;
+  }
+
+  /** Whose tag the 8 bytes at `offset` are, in the window last moved to; a miss allocates nothing. */
+  findTag(bytes: Uint8Array, offset: number): Hit | undefined {
+    const high = wordAt(bytes, offset);
+    const low = wordAt(bytes, offset + 4);
+    for (const index of this.#window) {
+      const owner = index.tags.find(high, low);
+      if (owner !== 0) return this.#hit(owner, index.step);
+    }
+    return undefined;
+  }
+
+  /** Whose sequence the first `count` ports of `recent` (oldest first) complete; a miss allocates nothing. */
+  findKnock(recent: Uint16Array, count: number): Hit | undefined {
+    for (const index of this.#window) {
+      const owner = index.knocks?.match(recent, count) ?? 0;
+      if (owner !== 0) return this.#hit(owner, index.step);
+    }
+    return undefined;
+  }
+
+  /** Every tag that the feed was told of, 8 bytes each, for a feed that starts anew. */
+  packTags(): Uint8Array {
+    return join(this.#indexes().map(({ tags }) => tags.pack()));
+  }
+
+  #hit(owner: number, step: TimeStep): Hit | undefined {
+    const keys = this.#keys[Math.floor((owner - 1) / KEYS_PER_DEVICE)];
+    const key = keys?.list[(owner - 1) % KEYS_PER_DEVICE];
+    return keys && key && { device: keys.device, slot: key.slot, step, schedule: key.schedule() };
+  }
+
+  #fill(index: StepIndex, budget: number): void {
+    const end = Math.min(this.#keys.length, index.filled + budget);
+    const added: Uint8Array[] = [];
+    for (; index.filled < end; index.filled++) {
+      const keys = this.#keys[index.filled];
+      if (keys !== undefined) added.push(index.add(keys));
+    }
+    if (added.length > 0) this.#options.feed?.add(join(added));
+  }
+
+  #indexes(): StepIndex[] {
+    return this.#coming === undefined ? this.#window : [...this.#window, this.#coming];
+  }
+
+  #makeIndex(step: TimeStep): StepIndex {
+    const { seed, knock } = this.#options;
+    return new StepIndex(step, seed, knock, this.#keys.length);
+  }
+}
+
+/** As concat of shared/bytes.ts, for any number of parts. */
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}
