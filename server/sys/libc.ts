@@ -65,7 +65,7 @@ export function errnoName(code: number): string {
 
 /** A descriptor watched by the event loop. The holder must keep it: it dies with its last reference. */
 export interface Poll {
-  /** Watches again after `stop`. */
+  /** Watches again after `stop`. Nothing happens after `close`. */
   start(): void;
   stop(): void;
   close(): void;
@@ -84,6 +84,7 @@ const READABLE = { readable: true };
  */
 export function pollReadable(fd: number, readable: () => void): Poll {
   let watching = true;
+  let closed = false;
   const run = (): void => {
     if (watching) readable();
   };
@@ -95,15 +96,18 @@ export function pollReadable(fd: number, readable: () => void): Poll {
   const handle = koffi.node.poll(fd, READABLE, ready);
   return {
     start: () => {
+      if (closed) return;
       watching = true;
       handle.start(READABLE, ready);
     },
     stop: () => {
+      if (closed) return;
       watching = false;
       handle.stop();
     },
     close: () => {
       watching = false;
+      closed = true;
       handle.close();
     },
     ref: () => handle.ref(),
