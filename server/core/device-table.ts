@@ -1,9 +1,11 @@
 import { type DeviceId, type TimeStep, timeStep, type UnixMillis } from "../../shared/brand.ts";
+import { STEP_MILLIS, TAG_BYTES } from "../../shared/constants.ts";
 import type { KeySchedule } from "../../shared/key-schedule.ts";
 import type { KnockShape } from "../../shared/knock-sequence.ts";
-import { type Skew, skewWindow, stepAt } from "../../shared/time-step.ts";
+import { type Skew, skewWindow, stepAt, stepStart } from "../../shared/time-step.ts";
 import type { Device, Slot } from "./device.ts";
 import { type DeviceKeys, keysOf, sameKeys } from "./device-keys.ts";
+import type { TagFilter } from "./packet-source.ts";
 import { KEYS_PER_DEVICE, StepIndex } from "./step-index.ts";
 import { type HashSeed, wordAt } from "./tag-table.ts";
 
@@ -15,19 +17,14 @@ export interface Hit {
   readonly schedule: KeySchedule;
 }
 
-/** Told which tags (8 bytes each, one after the other) packets may carry from now on, and which no longer. */
-export interface TagFeed {
-  add(tags: Uint8Array): void;
-  remove(tags: Uint8Array): void;
-}
-
 export interface DeviceTableOptions {
   readonly serverId: Uint8Array;
   readonly skew: Skew;
   /** Undefined = nobody may knock. */
   readonly knock: KnockShape | undefined;
   readonly seed: HashSeed;
-  readonly feed?: TagFeed;
+  /** Told which tags packets may carry from now on, and which no longer. */
+  readonly feed?: Pick<TagFilter, "add" | "remove">;
 }
 
 /**
@@ -46,7 +43,10 @@ export class DeviceTable {
   #window: StepIndex[] = [];
   /** The step that enters the window next. */
   #coming: StepIndex | undefined;
-  #current = -1;
+  /** Tags of steps that have left, which the feed is yet to be told of. */
+  #leaving: Uint8Array[] = [];
+  #from = 0;
+  #to = 0;
 
   constructor(options: DeviceTableOptions) {
     this.#options = options;
@@ -100,9 +100,12 @@ export class DeviceTable {
 
   /** Moves the window to `now`. Steps that leave it are unknown from here on; steps that enter it need `work`. */
   advance(now: UnixMillis): void {
+    if (now >= this.#from && now < this.#to) return;
     const current = stepAt(now);
-    if (current === this.#current) return;
-    this.#current = current;
+    this.#from = stepStart(current);
+    this.#to = this.#from + STEP_MILLIS;
+    // A step that is still leaving may be about to enter again.
+    this.#leave(Number.POSITIVE_INFINITY);
     const { skew } = this.#options;
     const before = new Map(this.#indexes().map((index) => [index.step, index]));
     const take = (step: TimeStep): StepIndex => {
@@ -113,10 +116,13 @@ export class DeviceTable {
     const steps = skewWindow(now, skew).sort((a, b) => Math.abs(a - current) - Math.abs(b - current));
     this.#window = steps.map(take);
     this.#coming = take(timeStep(current + skew.future + 1));
-    for (const { tags } of before.values()) this.#options.feed?.remove(tags.pack());
+    if (this.#options.feed) this.#leaving = [...before.values()].map(({ tags }) => tags.pack());
   }
 
-  /** Derives at most `budget` devices of one step each. Gives how many are left to do. */
+  /**
+   * Does a part of what `advance` left to do: derives at most `budget` devices of one step each, and tells the feed of at
+   * most as many tags that are gone. Gives how much is left.
+   */
   work(budget: number): number {
     let left = 0;
     let spare = budget;
@@ -126,7 +132,7 @@ export class DeviceTable {
       spare -= index.filled - from;
       left += this.#keys.length - index.filled;
     }
-    return left;
+    return left + this.#leave(budget);
   }
 
   /** Whose tag the 8 bytes at `offset` are, in the window last moved to; a miss allocates nothing. */
@@ -168,6 +174,20 @@ export class DeviceTable {
       if (keys !== undefined) added.push(index.add(keys));
     }
     if (added.length > 0) this.#options.feed?.add(join(added));
+  }
+
+  /** Takes at most `budget` tags of left steps out of the feed; gives how many stay. */
+  #leave(budget: number): number {
+    let spare = budget;
+    while (spare > 0) {
+      const tags = this.#leaving.pop();
+      if (tags === undefined) break;
+      const part = Math.min(tags.length, spare * TAG_BYTES);
+      this.#options.feed?.remove(tags.subarray(0, part));
+      if (part < tags.length) this.#leaving.push(tags.subarray(part));
+      spare -= part / TAG_BYTES;
+    }
+    return this.#leaving.reduce((sum, tags) => sum + tags.length / TAG_BYTES, 0);
   }
 
   #indexes(): StepIndex[] {

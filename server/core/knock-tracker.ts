@@ -1,7 +1,10 @@
 import type { UnixMillis } from "../../shared/brand.ts";
 import type { DeviceTable, Hit } from "./device-table.ts";
+import type { FrameView } from "./packet-source.ts";
 import { SourceTable } from "./source-table.ts";
-import type { HashSeed } from "./tag-table.ts";
+import { type HashSeed, wordAt } from "./tag-table.ts";
+
+type Knock = Pick<FrameView, "bytes" | "family" | "sourceAt" | "destinationPort">;
 
 /** Knocks that are remembered for each source. */
 const RECENT = 8;
@@ -23,6 +26,7 @@ export class KnockTracker {
   readonly #times: Float64Array;
   /** Knocks ever made by each source, which tells where its ring ends. */
   readonly #counts: Float64Array;
+  readonly #address = new Uint32Array(4);
   readonly #recent = new Uint16Array(RECENT);
 
   /** `sources` is how many source addresses are remembered; the least recently seen goes first. */
@@ -34,15 +38,11 @@ export class KnockTracker {
     this.#counts = new Float64Array(sources);
   }
 
-  /**
-   * One knock on `port` from the address whose 16 bytes (IPv4 as ::ffff:a.b.c.d) stand at `offset`. Gives whose sequence
-   * it completes, if any; whether that was used before is not known here.
-   */
-  knock(bytes: Uint8Array, offset: number, port: number, now: UnixMillis): Hit | undefined {
+  /** One knock. Gives whose sequence it completes, if any; whether that was used before is not known here. */
+  knock(frame: Knock, now: UnixMillis): Hit | undefined {
     this.#devices.advance(now);
-    const known = this.#sources.find(bytes, offset);
-    const source = known >= 0 ? known : this.#sources.add(bytes, offset);
-    if (known < 0) this.#counts[source] = 0;
+    const port = frame.destinationPort;
+    const source = this.#sourceOf(frame);
     const count = this.#counts[source] ?? 0;
     if (count > 0 && this.#portAt(source, count - 1) === port && this.#isFresh(source, count - 1, now))
       return undefined;
@@ -50,6 +50,21 @@ export class KnockTracker {
     this.#times[place(source, count)] = now;
     this.#counts[source] = count + 1;
     return this.#devices.findKnock(this.#recent, this.#gather(source, count + 1, now));
+  }
+
+  /** The source's number; a new one's ring is empty. */
+  #sourceOf({ bytes, family, sourceAt: at }: Knock): number {
+    const address = this.#address;
+    for (let word = 0; word < 4; word++) address[word] = family === 6 ? wordAt(bytes, at + 4 * word) : 0;
+    if (family === 4) {
+      address[2] = 0xffff;
+      address[3] = wordAt(bytes, at);
+    }
+    const known = this.#sources.find(address);
+    if (known >= 0) return known;
+    const added = this.#sources.add(address);
+    this.#counts[added] = 0;
+    return added;
   }
 
   /** Puts the fresh knocks of a source into `#recent`, oldest first, and gives how many they are. */

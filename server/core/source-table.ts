@@ -1,7 +1,9 @@
-import { type HashSeed, wordAt } from "./tag-table.ts";
+import type { HashSeed } from "./tag-table.ts";
 
 const NONE = -1;
 const WORDS = 4;
+/** What HalfSipHash appends: the length in bytes, in the top byte of a word. */
+const LENGTH = (WORDS * 4) << 24;
 
 /**
  * Source addresses → small numbers, at most `capacity` of them; the least recently seen makes room for a new one.
@@ -38,10 +40,10 @@ export class SourceTable {
     return this.#size;
   }
 
-  /** The number of the 16-byte address at `offset`, which becomes the most recently seen; -1 where it is unknown. */
-  find(bytes: Uint8Array, offset: number): number {
-    for (let entry = this.#heads[this.#bucketOf(bytes, offset)] ?? NONE; entry !== NONE; ) {
-      if (this.#holds(entry, bytes, offset)) {
+  /** The number of the address in four words, which becomes the most recently seen; -1 where it is unknown. */
+  find(address: Uint32Array): number {
+    for (let entry = this.#heads[this.#bucketOf(address)] ?? NONE; entry !== NONE; ) {
+      if (this.#holds(entry, address)) {
         this.#unlink(entry);
         this.#linkNewest(entry);
         return entry;
@@ -52,21 +54,19 @@ export class SourceTable {
   }
 
   /** Adds an address that is unknown and gives its number, 0 to capacity-1: a new one, or that of the one that had to go. */
-  add(bytes: Uint8Array, offset: number): number {
+  add(address: Uint32Array): number {
     const entry = this.#size < this.#capacity ? this.#size++ : this.#evictOldest();
-    for (let word = 0; word < WORDS; word++) {
-      this.#words[entry * WORDS + word] = wordAt(bytes, offset + 4 * word);
-    }
-    const bucket = this.#bucketOf(bytes, offset);
+    this.#words.set(address, entry * WORDS);
+    const bucket = this.#bucketOf(address);
     this.#next[entry] = this.#heads[bucket] ?? NONE;
     this.#heads[bucket] = entry;
     this.#linkNewest(entry);
     return entry;
   }
 
-  #holds(entry: number, bytes: Uint8Array, offset: number): boolean {
+  #holds(entry: number, address: Uint32Array): boolean {
     for (let word = 0; word < WORDS; word++) {
-      if (this.#words[entry * WORDS + word] !== wordAt(bytes, offset + 4 * word)) return false;
+      if (this.#words[entry * WORDS + word] !== address[word]) return false;
     }
     return true;
   }
@@ -74,14 +74,7 @@ export class SourceTable {
   #evictOldest(): number {
     const entry = this.#newer[this.#capacity] ?? 0;
     this.#unlink(entry);
-    const at = entry * WORDS;
-    const [a = 0, b = 0, c = 0, d = 0] = [
-      this.#words[at],
-      this.#words[at + 1],
-      this.#words[at + 2],
-      this.#words[at + 3],
-    ];
-    const bucket = halfSipHash(this.#seed, a, b, c, d) & this.#mask;
+    const bucket = halfSipHash(this.#seed, this.#words, entry * WORDS) & this.#mask;
     const after = this.#next[entry] ?? NONE;
     if (this.#heads[bucket] === entry) {
       this.#heads[bucket] = after;
@@ -109,28 +102,20 @@ export class SourceTable {
     this.#older[sentinel] = entry;
   }
 
-  #bucketOf(bytes: Uint8Array, offset: number): number {
-    const hash = halfSipHash(
-      this.#seed,
-      wordAt(bytes, offset),
-      wordAt(bytes, offset + 4),
-      wordAt(bytes, offset + 8),
-      wordAt(bytes, offset + 12),
-    );
-    return hash & this.#mask;
+  #bucketOf(address: Uint32Array): number {
+    return halfSipHash(this.#seed, address) & this.#mask;
   }
 }
 
-/** HalfSipHash-1-3 (as in the kernel's lib/siphash.c) of four words. Without the key nobody can make it collide. */
-export function halfSipHash(key: HashSeed, a: number, b: number, c: number, d: number): number {
+/** HalfSipHash-1-3 (as in the kernel's lib/siphash.c) of the four words at `at`. Without the key nobody can make it collide. */
+export function halfSipHash(key: HashSeed, words: Uint32Array, at = 0): number {
   let v0 = key[0] | 0;
   let v1 = key[1] | 0;
   let v2 = 0x6c796765 ^ key[0];
   let v3 = 0x74656462 ^ key[1];
-  for (let block = 0; block < 8; block++) {
-    const word =
-      block === 0 ? a : block === 1 ? b : block === 2 ? c : block === 3 ? d : block === 4 ? 16 << 24 : 0;
-    if (block === 5) v2 ^= 0xff;
+  for (let block = 0; block < WORDS + 4; block++) {
+    const word = block < WORDS ? (words[at + block] ?? 0) : block === WORDS ? LENGTH : 0;
+    if (block === WORDS + 1) v2 ^= 0xff;
     v3 ^= word;
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;

@@ -8,6 +8,7 @@ import { stepAt } from "../../shared/time-step.ts";
 import type { DropReason } from "./counters.ts";
 import type { Device, Slot } from "./device.ts";
 import type { DeviceTable, Hit } from "./device-table.ts";
+import type { FrameView } from "./packet-source.ts";
 import { decodeTag, findStunPacket } from "./stun-scan.ts";
 
 /** A datagram that leads to nothing. */
@@ -58,22 +59,20 @@ export class Verifier {
     this.#devices = devices;
   }
 
-  /**
-   * Looks at the UDP payload of `length` bytes at `offset`. It is not kept. A datagram with no device's tag allocates
-   * nothing.
-   */
-  verify(bytes: Uint8Array, offset: number, length: number, now: UnixMillis): Verdict {
+  /** Looks at the payload of a UDP frame. One with no device's tag allocates nothing. */
+  verify(frame: Pick<FrameView, "bytes" | "payloadAt" | "payloadLength">, now: UnixMillis): Verdict {
+    const { bytes, payloadAt: at, payloadLength: length } = frame;
     this.#devices.advance(now);
     if (length === PACKET_BYTES) {
-      const hit = this.#devices.findTag(bytes, offset);
-      return hit ? this.#open(hit, bytes.slice(offset, offset + PACKET_BYTES), undefined) : TAG;
+      const hit = this.#devices.findTag(bytes, at);
+      return hit ? this.#open(hit, bytes.slice(at, at + PACKET_BYTES), undefined) : TAG;
     }
     if (length < STUN_MIN_BYTES || length > STUN_MAX_BYTES) return SIZE;
-    const text = findStunPacket(bytes, offset, length);
+    const text = findStunPacket(bytes, at, length);
     if (text < 0 || !decodeTag(bytes, text, this.#tag)) return FORM;
     const hit = this.#devices.findTag(this.#tag, 0);
     if (hit === undefined) return TAG;
-    const stun = decodeStunRequest(bytes.subarray(offset, offset + length));
+    const stun = decodeStunRequest(bytes.subarray(at, at + length));
     return stun ? this.#open(hit, stun.packet, stun) : FORM;
   }
 
