@@ -16,7 +16,7 @@ export class Address {
   /** From 16 bytes, which are copied. Another length throws RangeError. */
   constructor(bytes: Uint8Array) {
     if (bytes.length !== 16) throw new RangeError(`address: expected 16 bytes, got ${bytes.length}`);
-    this.bytes = bytes.slice();
+    this.bytes = new Uint8Array(bytes);
     this.family = isV4Mapped(bytes) ? 4 : 6;
     this.text = this.family === 4 ? this.bytes.subarray(12).join(".") : formatV6(this.bytes);
   }

@@ -92,7 +92,7 @@ export function decodeRequest(bytes: Uint8Array): Request | undefined {
     lifetime: view.getUint16(32),
     connections: view.getUint8(34),
     service,
-    body: isRotate ? bytes.slice(52, 84) : undefined,
+    body: isRotate ? new Uint8Array(bytes.subarray(52, 84)) : undefined,
   };
 }
 

@@ -11,9 +11,9 @@ const HIDDEN = "[secret]";
 export class Secret {
   readonly #bytes: Uint8Array;
 
-  /** The bytes are copied. */
+  /** The bytes are copied (not by slice(): that of a Node Buffer is a view of the pool that it came from). */
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes.slice();
+    this.#bytes = new Uint8Array(bytes);
   }
 
   /** From base32 (RFC 4648 §6), as otpauth:// links write it, of exactly `length` bytes. Anything else is `invalid`. */

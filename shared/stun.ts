@@ -45,7 +45,7 @@ export function decodeStunRequest(message: Uint8Array): StunRequest | undefined 
   if (name === undefined || name.length <= UFRAG_CHARACTERS || name[UFRAG_CHARACTERS] !== COLON)
     return undefined;
   const packet = fromBase64(name.subarray(0, UFRAG_CHARACTERS));
-  return packet && { transactionId: message.slice(8, HEADER_BYTES), packet };
+  return packet && { transactionId: new Uint8Array(message.subarray(8, HEADER_BYTES)), packet };
 }
 
 /**
