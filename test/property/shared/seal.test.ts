@@ -1,0 +1,74 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { openPacket, openReply, packetNonce, sealPacket, sealReply } from "../../../shared/seal.ts";
+import { bytesOf } from "./arbitraries.ts";
+
+const keys = fc.record({ tag: bytesOf(8), seal: bytesOf(32) });
+
+test("a packet opens to its request, wherever in a buffer it lies", () => {
+  fc.assert(
+    fc.property(keys, bytesOf(24), bytesOf(96), fc.nat(7), (key, nonce, request, offset) => {
+      const packet = sealPacket(key, nonce, request);
+      expect(packet.length).toBe(144);
+      expect(packetNonce(packet)).toEqual(nonce);
+      const buffer = Buffer.alloc(200, 0xaa);
+      buffer.set(packet, offset);
+      expect(openPacket(key.seal, buffer.subarray(offset, offset + 144))).toEqual(request);
+      expect(new Uint8Array(buffer.subarray(offset, offset + 144))).toEqual(packet);
+    }),
+  );
+});
+
+test("a reply opens to its answer, under its key and its packet's nonce alone", () => {
+  fc.assert(
+    fc.property(
+      bytesOf(32),
+      bytesOf(24),
+      bytesOf(24),
+      bytesOf(48),
+      bytesOf(32),
+      (ack, nonce, request, answer, other) => {
+        fc.pre(Buffer.compare(ack, other) !== 0);
+        const reply = sealReply(ack, nonce, request, answer);
+        expect(reply.length).toBe(88);
+        expect(openReply(ack, request, reply)).toEqual(answer);
+        expect(openReply(other, request, reply)).toBeUndefined();
+        expect(openReply(ack, other.subarray(0, 24), reply)).toBeUndefined();
+      },
+    ),
+  );
+});
+
+describe("every single-bit flip", () => {
+  const key = { tag: new Uint8Array(8).fill(1), seal: new Uint8Array(32).fill(2) };
+  const nonce = new Uint8Array(24).fill(3);
+
+  test("of a packet fails to open", () => {
+    const packet = sealPacket(key, nonce, new Uint8Array(96).fill(4));
+    expect(opened(packet, (bytes) => openPacket(key.seal, bytes))).toEqual([]);
+  });
+
+  test("of a reply fails to open", () => {
+    const reply = sealReply(key.seal, nonce, nonce, new Uint8Array(48).fill(4));
+    expect(opened(reply, (bytes) => openReply(key.seal, nonce, bytes))).toEqual([]);
+  });
+
+  /** The bits that can be flipped without being noticed. */
+  function opened(bytes: Uint8Array, open: (bytes: Uint8Array) => Uint8Array | undefined): number[] {
+    expect(open(bytes)).toBeDefined();
+    return Array.from({ length: bytes.length * 8 }, (_, bit) => bit).filter((bit) => {
+      const changed = bytes.slice();
+      changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      return open(changed) !== undefined;
+    });
+  }
+});
+
+test("random bytes of any length open nothing and never throw", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), bytesOf(32), bytesOf(24), (bytes, key, nonce) => {
+      expect(openPacket(key, bytes)).toBeUndefined();
+      expect(openReply(key, nonce, bytes)).toBeUndefined();
+    }),
+  );
+});
