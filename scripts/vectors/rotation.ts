@@ -67,6 +67,7 @@ function entry(
   ephemeralPublic: Buffer,
   shared: Buffer,
 ) {
+  const root = hkdf(secret, Buffer.concat([utf8("tock/1"), SERVER_ID]), utf8("rotate"), 32);
   const salt = Buffer.concat([utf8("tock/1 rotate"), SERVER_ID]);
   return {
     name,
@@ -77,6 +78,7 @@ function entry(
     ephemeralSecretKey: ephemeral?.toString("hex") ?? null,
     ephemeralPublicKey: ephemeralPublic.toString("hex"),
     shared: shared.toString("hex"),
-    next: hkdf(Buffer.concat([shared, secret]), salt, ephemeralPublic, 32).toString("hex"),
+    root: root.toString("hex"),
+    next: hkdf(Buffer.concat([shared, root]), salt, ephemeralPublic, 32).toString("hex"),
   };
 }

@@ -9,7 +9,7 @@ import { knockSequence } from "../../shared/knock-sequence.ts";
 import { formatPortRange } from "../../shared/port-range.ts";
 import { type Answer, decodeAnswer, encodeAnswer } from "../../shared/reply.ts";
 import { decodeRequest, encodeRequest, type Request } from "../../shared/request.ts";
-import { nextSecret, publicKey } from "../../shared/rotation.ts";
+import { nextSecret, publicKey, rotationRoot } from "../../shared/rotation.ts";
 import { openPacket, openReply, packetNonce, sealPacket, sealReply } from "../../shared/seal.ts";
 import { Secret } from "../../shared/secret.ts";
 import {
@@ -246,6 +246,7 @@ describe("rotation", () => {
     readonly serverPublicKey: string;
     readonly ephemeralSecretKey: string | null;
     readonly ephemeralPublicKey: string;
+    readonly root: string;
     readonly next: string;
   }
   const { agreed, refused } = vectors("rotation") as { agreed: Entry[]; refused: Entry[] };
@@ -256,6 +257,7 @@ describe("rotation", () => {
     const serverId = unhex(vector.serverId);
     const serverKey = secretOf(vector.serverSecretKey);
     expect(hex(publicKey(serverKey))).toBe(vector.serverPublicKey);
+    expect(hex(rotationRoot(secretOf(vector.secret), serverId).expose())).toBe(vector.root);
     const daemon = nextSecret(secretOf(vector.secret), serverKey, ephemeral, ephemeral, serverId);
     expect(hex(daemon!.expose())).toBe(vector.next);
     if (vector.ephemeralSecretKey === null) return;
