@@ -2,9 +2,15 @@ import { hostname } from "node:os";
 import { Command } from "commander";
 import { unixMillis } from "../shared/brand.ts";
 import { VERSION } from "../shared/version.ts";
+import { addCheck } from "./commands/check.ts";
+import { addConfig } from "./commands/config.ts";
 import type { Context } from "./commands/context.ts";
 import { addDeviceAdd } from "./commands/device-add.ts";
+import { addDeviceChange } from "./commands/device-change.ts";
+import { addDeviceList } from "./commands/device-list.ts";
+import { addDeviceRotate } from "./commands/device-rotate.ts";
 import { addInit } from "./commands/init.ts";
+import { addUserOtp } from "./commands/user-otp.ts";
 import { DEFAULT_CONFIG } from "./config/load.ts";
 import { type ExitCode, report, type Ui } from "./ui.ts";
 
@@ -50,7 +56,14 @@ function makeProgram(context: Context): Command {
     })
     .exitOverride();
   addInit(program, context);
+  addCheck(program, context);
+  addConfig(program, context);
   const device = program.command("device").description("enrol, list and change devices");
   addDeviceAdd(device, context);
+  addDeviceList(device, context);
+  addDeviceChange(device, context);
+  addDeviceRotate(device, context);
+  const user = program.command("user").description("people: their second factor");
+  addUserOtp(user, context);
   return program;
 }

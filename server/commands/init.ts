@@ -1,6 +1,15 @@
-import { chmodSync, existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { networkInterfaces } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import { quote } from "../../shared/brand.ts";
 import { SERVER_ID_BYTES } from "../../shared/constants.ts";
@@ -12,8 +21,10 @@ import type { ConfigMistake } from "../config/mistake.ts";
 import type { Settings } from "../config/settings.ts";
 import { configTemplate } from "../config/template.ts";
 import { DeviceStore } from "../store/device-store.ts";
+import { initialiseJournal } from "../store/journal.ts";
+import { journalFile, storeFile } from "../store/state-folder.ts";
 import { Failures } from "../ui.ts";
-import { type Context, configFile } from "./context.ts";
+import { type Context, configFile, settingsOf } from "./context.ts";
 
 interface InitFlags {
   readonly name?: string;
@@ -56,22 +67,44 @@ export function addInit(program: Command, context: Context): void {
     )
     .action((flags: InitFlags, command: Command) => {
       const file = configFile(command);
-      const text = configTemplate({
-        name: flags.name ?? serverNameFrom(context.hostname),
-        addresses: flags.address ?? ownAddresses(),
-        port: flags.port,
-        services: (flags.service ?? ["ssh=tcp/22"]).map(parseServiceFlag),
-        users: flags.user ?? [],
-        knock: flags.knock === true,
-        state: flags.state,
-        socket: flags.socket,
-        backend: flags.backend,
-      });
-      const settings = parseSettings(text, file);
-      if (!settings.ok) throw new Failures(settings.error.map(asFlagMistake));
-      makeAll(file, text, settings.value, context);
-      context.ui.out(nextSteps(file, settings.value));
+      const isConfigured = existsSync(file);
+      if (isConfigured && Object.keys(flags).some((flag) => flag !== "config")) {
+        const hint = "edit it; or name another with --config; tockd init alone makes the state for it";
+        throw new TockError("exists", `${file} exists already`, hint);
+      }
+      const text = isConfigured ? undefined : firstConfig(flags, context.hostname);
+      const settings = text === undefined ? settingsOf(command) : settingsFrom(text, file);
+      makeAll(file, text, settings, context);
+      context.ui.out(nextSteps(file, settings));
     });
+}
+
+function firstConfig(flags: InitFlags, hostname: string): string {
+  const services = (flags.service ?? ["ssh=tcp/22"]).map(parseServiceFlag);
+  for (const [flag, names] of [
+    ["--service", services.map(({ name }) => name)],
+    ["--user", flags.user ?? []],
+  ] as const) {
+    const twice = names.find((name, index) => names.indexOf(name) < index);
+    if (twice !== undefined) throw new TockError("usage", `${flag}: ${quote(twice)} is given twice`);
+  }
+  return configTemplate({
+    name: flags.name ?? serverNameFrom(hostname),
+    addresses: flags.address ?? ownAddresses(),
+    port: flags.port,
+    services,
+    users: flags.user ?? [],
+    knock: flags.knock === true,
+    state: flags.state,
+    socket: flags.socket,
+    backend: flags.backend,
+  });
+}
+
+function settingsFrom(text: string, file: string): Settings {
+  const settings = parseSettings(text, file);
+  if (settings.ok) return settings.value;
+  throw new Failures(settings.error.map(asFlagMistake));
 }
 
 /** `web=tcp/80,tcp/443` */
@@ -100,34 +133,35 @@ function asFlagMistake({ path, detail, hint, message }: ConfigMistake): TockErro
   return new TockError("usage", flag === undefined ? message : `${flag}: ${detail}`, hint);
 }
 
-/** Makes everything or, where something fails, takes back what was made. */
-function makeAll(file: string, text: string, { server }: Settings, context: Context): void {
-  if (existsSync(file)) {
-    throw new TockError(
-      "exists",
-      `${file} exists already`,
-      "nothing was changed; edit it, or name another with --config",
-    );
-  }
+/** Makes everything or, where something fails, takes back what was made. `text` undefined: the file is there already. */
+function makeAll(file: string, text: string | undefined, { server }: Settings, context: Context): void {
+  const { state } = server;
   const undo: (() => void)[] = [];
   try {
-    if (makeFolder(server.state, 0o700)) undo.push(() => rmdirSync(server.state));
+    if (makeFolder(state, 0o700)) undo.push(() => rmdirSync(state));
     const identity = { id: context.random(SERVER_ID_BYTES), key: new Secret(context.random(32)) };
-    const store = unwrap(DeviceStore.create(server.state, identity));
-    undo.push(() => rmSync(join(server.state, "tock.db")));
+    const store = unwrap(DeviceStore.create(state, identity));
+    undo.push(() => rmSync(storeFile(state)));
     store.close();
+    unwrap(initialiseJournal(journalFile(state), identity.id));
+    undo.push(() => rmSync(journalFile(state)));
+    giveToOwnerOf(state, journalFile(state));
+    if (text === undefined) return;
     makeFolder(dirname(file), 0o755);
     writeFileSync(file, text, { flag: "wx", mode: 0o640 });
   } catch (error) {
     for (const step of undo.toReversed()) step();
     const { code, path, message } = error as NodeJS.ErrnoException;
     if (error instanceof TockError || code === undefined) throw error;
-    throw new TockError(
-      code === "EACCES" ? "permission" : "io",
-      `${path ?? file}: cannot be made: ${code}`,
-      message,
-    );
+    const what = `${path ?? file}: cannot be made: ${code}`;
+    throw new TockError(code === "EACCES" ? "permission" : "io", what, message);
   }
+}
+
+/** What root makes in the folder of the daemon's user is the daemon's. */
+function giveToOwnerOf(folder: string, file: string): void {
+  const { uid, gid } = statSync(folder);
+  if (process.geteuid?.() === 0) lchownSync(file, uid, gid);
 }
 
 /** Whether it was made now; one that is there stays as it is. */

@@ -1,14 +1,14 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { type ErrorCode, TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
-import { ConfigMistake } from "./mistake.ts";
 import { parseSettings } from "./parse.ts";
 import type { Settings } from "./settings.ts";
 
 export const DEFAULT_CONFIG = "/etc/tock/tockd.toml";
 const MOST_BYTES = 1024 * 1024;
 
-type Loaded<T> = Result<T, readonly ConfigMistake[]>;
+type Loaded<T> = Result<T, readonly TockError[]>;
 
 /**
  * Reads, checks and completes the configuration file, or gives everything that is wrong with it.
@@ -20,8 +20,8 @@ export function loadSettings(file: string = DEFAULT_CONFIG): Loaded<Settings> {
 }
 
 function readChecked(file: string): Loaded<string> {
-  const refuse = (message: string, hint?: string): Loaded<never> =>
-    err([new ConfigMistake(file, undefined, { path: [], message, hint })]);
+  const refuse = (code: ErrorCode, message: string, hint?: string): Loaded<never> =>
+    err([new TockError(code, `${file}: ${message}`, hint)]);
   let descriptor: number;
   try {
     descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -30,27 +30,30 @@ function readChecked(file: string): Loaded<string> {
   }
   try {
     const stat = fstatSync(descriptor);
-    if (!stat.isFile()) return refuse("expected a regular file", "name the file itself: --config FILE");
+    if (!stat.isFile())
+      return refuse("permission", "expected a regular file", "name the file itself: --config FILE");
     const danger =
       writableByOthers(stat, "the file") ?? writableByOthers(statSync(dirname(file)), "its folder");
     if (danger !== undefined)
-      return refuse(danger, `whoever can write it can open ports: chown root, chmod go-w`);
-    if (stat.size > MOST_BYTES) return refuse(`expected at most ${MOST_BYTES} bytes, got ${stat.size}`);
+      return refuse("permission", danger, `whoever can write it can open ports: chown root, chmod go-w`);
+    if (stat.size > MOST_BYTES)
+      return refuse("invalid", `expected at most ${MOST_BYTES} bytes, got ${stat.size}`);
     return ok(new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(descriptor)));
   } catch (error) {
-    if (error instanceof TypeError) return refuse("expected UTF-8 text", "save the file as UTF-8");
+    if (error instanceof TypeError) return refuse("invalid", "expected UTF-8 text", "save the file as UTF-8");
     return refuse(...unreadable(error as NodeJS.ErrnoException));
   } finally {
     closeSync(descriptor);
   }
 }
 
-function unreadable(error: NodeJS.ErrnoException): [string, string?] {
-  if (error.code === "ENOENT")
-    return ["no such file", "make one with tockd init, or name yours with --config FILE"];
-  if (error.code === "EACCES")
-    return ["no permission to read it", "run as root, or as the daemon's own user"];
-  return [`cannot be read: ${error.code ?? error.message}`];
+function unreadable({ code, message }: NodeJS.ErrnoException): [ErrorCode, string, string?] {
+  if (code === "ENOENT" || code === "ENOTDIR") {
+    return ["not-found", "no such file", "make one with tockd init, or name yours with --config FILE"];
+  }
+  if (code === "EACCES")
+    return ["permission", "no permission to read it", "run as root, or as the daemon's own user"];
+  return ["io", `cannot be read: ${code ?? message}`];
 }
 
 /** Why somebody other than root and this process's user could change it, or undefined. */

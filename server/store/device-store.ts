@@ -1,5 +1,4 @@
 import { closeSync, existsSync, fchownSync, openSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import type { DeviceId, UnixMillis } from "../../shared/brand.ts";
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
@@ -17,9 +16,7 @@ import {
 import { OtpStore } from "./otp-store.ts";
 import { migrate } from "./schema.ts";
 import { attempt, Database, type Row } from "./sqlite.ts";
-import { checkStateFile, checkStateFolder } from "./state-folder.ts";
-
-const FILE = "tock.db";
+import { checkStateFile, checkStateFolder, storeFile } from "./state-folder.ts";
 
 /** Which server this is: made once by `tockd init`. */
 export interface ServerIdentity {
@@ -61,12 +58,12 @@ export class DeviceStore {
   }
 
   static exists(state: string): boolean {
-    return existsSync(join(state, FILE));
+    return existsSync(storeFile(state));
   }
 
   /** Makes an empty store in a state folder, for the folder's owner. One that is there already is `exists`. */
   static create(state: string, identity: ServerIdentity): Result<DeviceStore> {
-    const file = join(state, FILE);
+    const file = storeFile(state);
     const folder = checkStateFolder(state);
     if (!folder.ok) return folder;
     const made = makeFile(file, folder.value);
@@ -87,7 +84,7 @@ export class DeviceStore {
 
   /** Opens the store of a state folder. None is `not-found`; files that others could read or own are `permission`. */
   static open(state: string): Result<DeviceStore> {
-    const file = join(state, FILE);
+    const file = storeFile(state);
     for (const suffix of ["", "-wal", "-shm"]) {
       const outcome = checkStateFile(`${file}${suffix}`);
       if (!outcome.ok && (suffix === "" || outcome.error.code !== "not-found")) return outcome;

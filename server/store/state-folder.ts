@@ -1,7 +1,17 @@
 import { lstatSync, type Stats } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
+
+/** The device store of a state folder. */
+export function storeFile(state: string): string {
+  return join(state, "tock.db");
+}
+
+/** The replay journal of a state folder. */
+export function journalFile(state: string): string {
+  return join(state, "journal");
+}
 
 /**
  * The state folder holds secrets: it must be a folder of mode 0700 that belongs to this process's user. Root may use the

@@ -1,0 +1,34 @@
+import type { Command } from "commander";
+import { loadSettings } from "../config/load.ts";
+import { ConfigMistake, formatPath } from "../config/mistake.ts";
+import { Failures, json } from "../ui.ts";
+import { type Context, configFile } from "./context.ts";
+
+/** `tockd check`: every mistake of the configuration, each with its line. */
+export function addCheck(program: Command, { ui }: Context): void {
+  program
+    .command("check")
+    .description("check the configuration and report every mistake in it")
+    .option("--json", "print the mistakes as JSON")
+    .addHelpText("after", "\nExit codes: 0 no mistakes, 1 the file cannot be read, 2 mistakes\n")
+    .action((flags: { readonly json?: boolean }, command: Command) => {
+      const file = configFile(command);
+      const settings = loadSettings(file);
+      if (flags.json) ui.out(json(settings.ok ? [] : settings.error.map(plain)));
+      if (!settings.ok) throw new Failures(settings.error);
+      if (flags.json) return;
+      const { services, users } = settings.value;
+      ui.out(`${file}: no mistakes; ${count(services.length, "service")}, ${count(users.length, "user")}\n`);
+    });
+}
+
+function plain(error: Error & { readonly hint?: string | undefined }): Record<string, unknown> {
+  const { message, hint } = error;
+  if (!(error instanceof ConfigMistake)) return { message, hint };
+  const { file, position, path, detail } = error;
+  return { file, ...position, key: formatPath(path), message: detail, hint };
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

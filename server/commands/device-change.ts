@@ -1,0 +1,46 @@
+import type { Command } from "commander";
+import { unwrap } from "../../shared/result.ts";
+import { type Context, settingsOf, withStore } from "./context.ts";
+import { notifyDaemon } from "./notify.ts";
+import { deviceArgument } from "./values.ts";
+
+/** `tockd device remove`, `disable` and `enable`. A running daemon closes the grants of what is removed or disabled. */
+export function addDeviceChange(parent: Command, context: Context): void {
+  parent
+    .command("remove")
+    .description("forget a device and its secrets; its open grants are closed")
+    .argument("<user/device>")
+    .action(async (name: string, _flags: object, command: Command) => {
+      const settings = settingsOf(command);
+      const id = deviceArgument(name);
+      await withStore(settings, (store) => unwrap(store.remove(id)));
+      await notifyDaemon(settings, [id], context.ui);
+      context.ui.note(`${id} is removed\n`);
+    });
+  addSwitch(
+    parent,
+    context,
+    "disable",
+    "a device opens nothing until it is enabled again; its open grants are closed",
+  );
+  addSwitch(parent, context, "enable", "let a disabled device open again");
+}
+
+function addSwitch(parent: Command, { ui }: Context, verb: "enable" | "disable", description: string): void {
+  parent
+    .command(verb)
+    .description(description)
+    .argument("<user/device>")
+    .action(async (name: string, _flags: object, command: Command) => {
+      const settings = settingsOf(command);
+      const id = deviceArgument(name);
+      const enabled = verb === "enable";
+      const before = await withStore(settings, (store) => {
+        const device = unwrap(store.get(id));
+        if (device.enabled !== enabled) unwrap(store.put({ ...device, enabled }));
+        return device;
+      });
+      await notifyDaemon(settings, [id], ui);
+      ui.note(`${id} is ${verb}d${before.enabled === enabled ? " already" : ""}\n`);
+    });
+}

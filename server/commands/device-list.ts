@@ -1,0 +1,46 @@
+import type { Command } from "commander";
+import { unwrap } from "../../shared/result.ts";
+import { json, table } from "../ui.ts";
+import { type Context, settingsOf, withStore } from "./context.ts";
+import { type DeviceJson, deviceJson, deviceRow, LIST_HEADING } from "./device-view.ts";
+import { deviceArgument } from "./values.ts";
+
+interface Flags {
+  readonly json?: boolean;
+}
+
+/** `tockd device list` and `tockd device show`. */
+export function addDeviceList(parent: Command, context: Context): void {
+  const { ui } = context;
+  parent
+    .command("list")
+    .description("every device: state, age of its secret, last use and from where")
+    .option("--json", "print JSON")
+    .action(async (flags: Flags, command: Command) => {
+      const settings = settingsOf(command);
+      const { devices } = await withStore(settings, (store) => unwrap(store.loadAll()));
+      devices.sort((a, b) => (a.id < b.id ? -1 : 1));
+      if (flags.json) ui.out(json(devices.map((device) => deviceJson(device, settings, context.now()))));
+      else if (devices.length === 0) ui.note("no device is enrolled; tockd device add enrols one\n");
+      else
+        ui.out(table([LIST_HEADING, ...devices.map((device) => deviceRow(device, settings, context.now()))]));
+    });
+  parent
+    .command("show")
+    .description("everything about one device but its secrets")
+    .argument("<user/device>")
+    .option("--json", "print JSON")
+    .action(async (name: string, flags: Flags, command: Command) => {
+      const settings = settingsOf(command);
+      const id = deviceArgument(name);
+      const device = await withStore(settings, (store) => unwrap(store.get(id)));
+      const view = deviceJson(device, settings, context.now());
+      ui.out(flags.json ? json(view) : table(Object.keys(view).map((key) => [key, words(view[key])])));
+    });
+}
+
+function words(value: DeviceJson[string] | undefined): string {
+  if (value === undefined || value === null) return "-";
+  if (typeof value === "object") return value.join(", ");
+  return typeof value === "boolean" ? (value ? "yes" : "no") : `${value}`;
+}

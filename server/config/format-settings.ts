@@ -1,0 +1,49 @@
+import { stringify, TomlDate } from "smol-toml";
+import { formatPortRange } from "../../shared/port-range.ts";
+import type { Service } from "../core/grant.ts";
+import type { User } from "../core/user.ts";
+import { formatDuration } from "./duration.ts";
+import type { Settings } from "./settings.ts";
+
+/** Settings as a document of tockd.toml, every default written out. Key material is never part of the settings. */
+export function settingsDocument(settings: Settings): Record<string, unknown> {
+  const { first, last, length, transport } = settings.knock;
+  const { rotateAfter, expireAfter } = settings.rotation;
+  return {
+    server: { ...settings.server },
+    clock: { ...settings.skew },
+    knock: { ports: `${first}-${last}`, length, transport },
+    firewall: { ...settings.firewall },
+    rotation: {
+      rotate_after: rotateAfter === undefined ? "never" : formatDuration(rotateAfter),
+      expire_after: expireAfter === undefined ? "never" : formatDuration(expireAfter),
+    },
+    services: Object.fromEntries(settings.services.map((service) => [service.name, serviceTable(service)])),
+    users: Object.fromEntries(settings.users.map((user) => [user.name, userTable(user)])),
+  };
+}
+
+/** TOML that {@link parseSettings} makes the same settings of. */
+export function formatSettings(settings: Settings): string {
+  return stringify(settingsDocument(settings));
+}
+
+function serviceTable({ ports, ttl, maxTtl }: Service): Record<string, unknown> {
+  return { ports: ports.map(formatPortRange), ttl: formatDuration(ttl), max_ttl: formatDuration(maxTtl) };
+}
+
+function userTable(user: User): Record<string, unknown> {
+  const { expiresAt, maxTtl } = user;
+  return {
+    services: user.services,
+    enabled: user.enabled,
+    ...(expiresAt !== undefined && { expires: TomlDate.wrapAsOffsetDateTime(new Date(expiresAt)) }),
+    networks: user.networks.map(String),
+    deny: user.deny.map(String),
+    knock: user.mayKnock,
+    connections: user.connections,
+    address: user.address,
+    ...(maxTtl !== undefined && { max_ttl: formatDuration(maxTtl) }),
+    second_factor: user.secondFactor ? "required" : "off",
+  };
+}
