@@ -50,7 +50,7 @@ export function deviceJson(
   device: DeviceRecord,
   settings: Settings,
   now: UnixMillis,
-): Record<string, unknown> {
+): DeviceJson {
   return {
     device: device.id,
     state: stateOf(device, settings, now),
