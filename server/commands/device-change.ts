@@ -35,12 +35,16 @@ function addSwitch(parent: Command, { ui }: Context, verb: "enable" | "disable",
       const settings = settingsOf(command);
       const id = deviceArgument(name);
       const enabled = verb === "enable";
-      const before = await withStore(settings, (store) => {
-        const device = unwrap(store.get(id));
-        if (device.enabled !== enabled) unwrap(store.put({ ...device, enabled }));
-        return device;
-      });
+      let already = false;
+      await withStore(settings, (store) =>
+        unwrap(
+          store.update(id, (device) => {
+            already = device.enabled === enabled;
+            return { ...device, enabled };
+          }),
+        ),
+      );
       await notifyDaemon(settings, [id], ui);
-      ui.note(`${id} is ${verb}d${before.enabled === enabled ? " already" : ""}\n`);
+      ui.note(`${id} is ${verb}d${already ? " already" : ""}\n`);
     });
 }

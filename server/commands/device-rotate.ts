@@ -35,8 +35,9 @@ export function addDeviceRotate(parent: Command, context: Context): void {
         flags.deadline === undefined ? undefined : momentFlag("--deadline", flags.deadline, now);
       const secret = new Secret(context.random(SECRET_BYTES));
       const enrolment = await withStore(settings, (store) => {
-        const device = unwrap(store.get(id));
-        unwrap(store.put(withNewLink(device, { secret, since: now }, deadline)));
+        const change = (device: DeviceRecord): DeviceInput =>
+          withNewLink(device, { secret, since: now }, deadline);
+        const device = unwrap(store.update(id, change));
         return enrolmentOf(device, secret, user, settings, store.identity);
       });
       await notifyDaemon(settings, [id], context.ui);

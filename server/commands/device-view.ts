@@ -46,11 +46,7 @@ function isPast(moment: UnixMillis | undefined, now: UnixMillis): boolean {
 export type DeviceJson = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 
 /** For `--json`. Times are RFC 3339; null = none. */
-export function deviceJson(
-  device: DeviceRecord,
-  settings: Settings,
-  now: UnixMillis,
-): DeviceJson {
+export function deviceJson(device: DeviceRecord, settings: Settings, now: UnixMillis): DeviceJson {
   return {
     device: device.id,
     state: stateOf(device, settings, now),

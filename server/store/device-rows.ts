@@ -27,9 +27,8 @@ export interface DeviceRecord extends Device {
 /** What a caller gives to be kept; the rest is the store's own. */
 export type DeviceInput = Device & Partial<Pick<DeviceRecord, "nextFromLink" | "currentUntil">>;
 
-/** The columns of {@link deviceValues}, in its order. */
-export const DEVICE_COLUMNS = [
-  "enabled",
+/** What rotation and enrolment change, with the values of {@link secretValues}. */
+export const SECRET_COLUMNS = [
   "current",
   "current_since",
   "current_until",
@@ -37,26 +36,29 @@ export const DEVICE_COLUMNS = [
   "next_since",
   "next_from_link",
   "enrolling",
-  "static",
-  "services",
-  "expires",
 ] as const;
 
-export function deviceValues(device: DeviceInput): (number | string | Uint8Array | null)[] {
-  const { next } = device;
+/** What people decide, with the values of {@link policyValues}. */
+export const POLICY_COLUMNS = ["enabled", "static", "services", "expires"] as const;
+
+type Values = (number | string | Uint8Array | null)[];
+
+export function secretValues(device: DeviceInput): Values {
+  const { current, next } = device;
   return [
-    Number(device.enabled),
-    device.current.secret.expose(),
-    device.current.since,
+    current.secret.expose(),
+    current.since,
     next === undefined ? null : (device.currentUntil ?? null),
     next?.secret.expose() ?? null,
     next?.since ?? null,
     Number(next !== undefined && device.nextFromLink === true),
     Number(device.enrolling),
-    Number(device.isStatic),
-    device.services?.join(" ") ?? null,
-    device.expiresAt ?? null,
   ];
+}
+
+export function policyValues(device: DeviceInput): Values {
+  const { enabled, isStatic, services, expiresAt } = device;
+  return [Number(enabled), Number(isStatic), services?.join(" ") ?? null, expiresAt ?? null];
 }
 
 /** Throws a TockError that names the row where a value is not what the store writes. */

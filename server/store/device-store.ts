@@ -5,11 +5,13 @@ import { err, ok, type Result } from "../../shared/result.ts";
 import { Secret } from "../../shared/secret.ts";
 import type { Device } from "../core/device.ts";
 import {
-  DEVICE_COLUMNS,
   type DeviceInput,
   type DeviceRecord,
-  deviceValues,
   idOf,
+  POLICY_COLUMNS,
+  policyValues,
+  SECRET_COLUMNS,
+  secretValues,
   toDevice,
   toRetired,
 } from "./device-rows.ts";
@@ -33,11 +35,12 @@ export interface Changes {
   readonly removed: readonly DeviceId[];
 }
 
-const COLUMNS = `number, id, created, used, used_from, ${DEVICE_COLUMNS.join(", ")}`;
-const INSERT = `INSERT INTO device (id, revision, created, ${DEVICE_COLUMNS.join(", ")})
-  VALUES (?, ?, ?, ${DEVICE_COLUMNS.map(() => "?").join(", ")}) RETURNING number`;
-const UPDATE = `UPDATE device SET revision = ?, ${DEVICE_COLUMNS.map((name) => `${name} = ?`).join(", ")}
+const COLUMNS = `number, id, created, used, used_from, ${[...SECRET_COLUMNS, ...POLICY_COLUMNS].join(", ")}`;
+const INSERT = `INSERT INTO device (id, revision, created, ${[...SECRET_COLUMNS, ...POLICY_COLUMNS].join(", ")})
+  VALUES (?, ?, ?, ${[...SECRET_COLUMNS, ...POLICY_COLUMNS].map(() => "?").join(", ")}) RETURNING number`;
+const SET_SECRETS = `UPDATE device SET revision = ?, ${SECRET_COLUMNS.map((name) => `${name} = ?`).join(", ")}
   WHERE id = ? RETURNING number`;
+const SET_POLICY = `UPDATE device SET ${POLICY_COLUMNS.map((name) => `${name} = ?`).join(", ")} WHERE id = ?`;
 
 /**
  * Devices, their secrets and the server's own key, in `tock.db` of the state folder. Every change is one transaction,
@@ -140,14 +143,7 @@ export class DeviceStore {
 
   /** A device that is not there is `not-found`. */
   get(id: DeviceId): Result<DeviceRecord> {
-    return this.#attempt(() =>
-      this.#db.read(() => {
-        const row = this.#db.get(`SELECT ${COLUMNS} FROM device WHERE id = ?`, id);
-        if (row === undefined) throw noDevice(id);
-        const sql = "SELECT device, secret, until FROM retired WHERE device = ?";
-        return toDevice(row, this.#retired(sql, Number(row["number"]))(row));
-      }),
-    );
+    return this.#attempt(() => this.#db.read(() => this.#find(id)));
   }
 
   /** Keeps a new device and gives its number. An id that is taken is `exists`. */
@@ -158,7 +154,14 @@ export class DeviceStore {
           const hint = `a new link for it: tockd device rotate ${device.id}; or remove it first`;
           throw new TockError("exists", `device ${device.id} exists already`, hint);
         }
-        const row = this.#db.get(INSERT, device.id, this.#raiseRevision(), now, ...deviceValues(device));
+        const row = this.#db.get(
+          INSERT,
+          device.id,
+          this.#raiseRevision(),
+          now,
+          ...secretValues(device),
+          ...policyValues(device),
+        );
         this.#db.run("DELETE FROM removed WHERE id = ?", device.id);
         const number = Number(row?.["number"]);
         this.#putRetired(number, device.retired);
@@ -167,14 +170,22 @@ export class DeviceStore {
     );
   }
 
-  /** Replaces what is kept of one device; its number, age and last use stay. One that is not there is `not-found`. */
+  /**
+   * Replaces a device's secrets and their state. What people decide (enabled, services, expiry) stays as the store has
+   * it: it may have been changed since the caller read the device. One that is not there is `not-found`.
+   */
   put(device: DeviceInput): Result<void> {
+    return this.#attempt(() => this.#db.write(() => this.#setSecrets(device)));
+  }
+
+  /** Replaces a device by what `change` makes of it as it is now, in one go. Its number, age and last use stay. */
+  update(id: DeviceId, change: (device: DeviceRecord) => DeviceInput): Result<DeviceRecord> {
     return this.#attempt(() =>
       this.#db.write(() => {
-        const row = this.#db.get(UPDATE, this.#raiseRevision(), ...deviceValues(device), device.id);
-        if (row === undefined) throw noDevice(device.id);
-        this.#db.run("DELETE FROM retired WHERE device = ?", Number(row["number"]));
-        this.#putRetired(Number(row["number"]), device.retired);
+        const device = change(this.#find(id));
+        this.#setSecrets({ ...device, id });
+        this.#db.run(SET_POLICY, ...policyValues(device), id);
+        return this.#find(id);
       }),
     );
   }
@@ -216,6 +227,20 @@ export class DeviceStore {
 
   #raiseRevision(): number {
     return Number(this.#db.get("UPDATE server SET revision = revision + 1 RETURNING revision")?.["revision"]);
+  }
+
+  #find(id: DeviceId): DeviceRecord {
+    const row = this.#db.get(`SELECT ${COLUMNS} FROM device WHERE id = ?`, id);
+    if (row === undefined) throw noDevice(id);
+    const sql = "SELECT device, secret, until FROM retired WHERE device = ?";
+    return toDevice(row, this.#retired(sql, Number(row["number"]))(row));
+  }
+
+  #setSecrets(device: DeviceInput): void {
+    const row = this.#db.get(SET_SECRETS, this.#raiseRevision(), ...secretValues(device), device.id);
+    if (row === undefined) throw noDevice(device.id);
+    this.#db.run("DELETE FROM retired WHERE device = ?", Number(row["number"]));
+    this.#putRetired(Number(row["number"]), device.retired);
   }
 
   #putRetired(number: number, retired: Device["retired"]): void {
