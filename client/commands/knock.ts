@@ -1,0 +1,71 @@
+import { TockError } from "../../shared/errors.ts";
+import type { Options } from "../args.ts";
+import { defineCommand } from "../command.ts";
+import { FAMILY } from "../options.ts";
+import { DEFAULT_SPACING_MS, sendKnock, TRANSPORTS } from "../send-knock.ts";
+import { sequenceAt } from "../sequence.ts";
+import { portsOf, tcpPort } from "../service-port.ts";
+import { Session } from "../session.ts";
+import { connectWithRetry } from "../tcp.ts";
+import { EXIT } from "../ui.ts";
+import { family, milliseconds, oneOf, serviceNamed, wholeNumber } from "../values.ts";
+
+const OPTIONS = {
+  transport: { value: "tcp|udp", help: "what to knock with; the profile knows what the server takes" },
+  spacing: { value: "milliseconds", help: `pause between the ports (${DEFAULT_SPACING_MS})` },
+  wait: { help: "watch the service's TCP port until it takes a connection" },
+  timeout: { value: "seconds", help: "how long to watch it (3)" },
+  ...FAMILY,
+} as const satisfies Options;
+
+export const command = defineCommand({
+  name: "knock",
+  summary: "send the knock sequence of this time step",
+  words: ["<profile>"],
+  options: OPTIONS,
+  notes: [
+    `A knock opens for the address that it came from, so it is sent over one family: that of the first address
+which can be reached, or -4 or -6. Nothing answers a knock: without --wait the exit code is 3.`,
+  ],
+  examples: [
+    ["tock knock myserver", "knock"],
+    ["tock knock myserver --wait && ssh myserver", "knock, and log in as soon as the port is open"],
+  ],
+  async run({ given, words }, ui) {
+    const spacing = wholeNumber("spacing", given.spacing, 0, 5_000) ?? DEFAULT_SPACING_MS;
+    const timeout = milliseconds("timeout", given.timeout, 100, 60_000) ?? 3_000;
+    const chosen = oneOf("transport", given.transport, TRANSPORTS);
+    const only = family(given);
+    const session = Session.open(words[0] ?? "");
+    const { name, info } = session.profile;
+    const sequence = sequenceAt(session, session.clock.now());
+    const transport = chosen ?? sequence.transport;
+    const targets = await session.targets(only);
+
+    let reason: string | undefined;
+    for (const { address } of targets) {
+      reason = await sendKnock(address, sequence.ports, transport, spacing);
+      if (reason !== undefined) {
+        ui.detail(`not sent to ${address.text}: ${reason}`);
+        continue;
+      }
+      const facts = { profile: name, address: address.text, transport, ports: sequence.ports };
+      const port = given.wait ? tcpPort(serviceNamed(info, undefined)) : undefined;
+      if (port !== undefined) {
+        const socket = await connectWithRetry([{ address, port }], { timeout });
+        if (typeof socket === "string") {
+          const hint = "is this machine's clock right (to 30 s)? has this sequence been used already?";
+          throw new TockError("no-reply", `knocked at ${address.text}, but tcp/${port} stays shut`, hint);
+        }
+        socket.destroy();
+        ui.success(`opened ${portsOf(serviceNamed(info, undefined))} on ${name}`);
+        ui.data({ ok: true, result: "opened", ...facts });
+        return EXIT.ok;
+      }
+      ui.line(`knocked at ${address.text}: ${transport} ${sequence.ports.join(" ")}; not confirmed`);
+      ui.data({ ok: true, result: "sent", ...facts });
+      return EXIT.unconfirmed;
+    }
+    throw new TockError("io", `cannot send to ${name}: ${reason ?? "no address"}`, "check the network");
+  },
+});
