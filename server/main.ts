@@ -1,6 +1,4 @@
-import { hostname } from "node:os";
 import { Command } from "commander";
-import { unixMillis } from "../shared/brand.ts";
 import { VERSION } from "../shared/version.ts";
 import { addCheck } from "./commands/check.ts";
 import { addConfig } from "./commands/config.ts";
@@ -9,10 +7,15 @@ import { addDeviceAdd } from "./commands/device-add.ts";
 import { addDeviceChange } from "./commands/device-change.ts";
 import { addDeviceList } from "./commands/device-list.ts";
 import { addDeviceRotate } from "./commands/device-rotate.ts";
+import { addGuard } from "./commands/guard.ts";
 import { addInit } from "./commands/init.ts";
+import { addRun } from "./commands/run.ts";
 import { addUserOtp } from "./commands/user-otp.ts";
 import { DEFAULT_CONFIG } from "./config/load.ts";
-import { type ExitCode, report, type Ui } from "./ui.ts";
+import { type ExitCode, report } from "./ui.ts";
+
+/** Clock, randomness, host name and where words go. */
+export type World = Omit<Context, "exitWith">;
 
 const HELP = `
 Exit codes:
@@ -23,21 +26,19 @@ Exit codes:
 Start here:
   tockd init --user alice
   tockd device add alice/phone
+  tockd run
+  tockd guard on
 `;
 
 /** Runs one command line (without the program's name) and gives its exit code. Throws on bugs alone. */
-export async function main(args: readonly string[], ui: Ui): Promise<ExitCode> {
-  const context: Context = {
-    ui,
-    now: () => unixMillis(Date.now()),
-    random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
-    hostname: hostname(),
-  };
+export async function main(args: readonly string[], world: World): Promise<ExitCode> {
+  let code: ExitCode = 0;
+  const context: Context = { ...world, exitWith: (asked) => (code = asked) };
   try {
     await makeProgram(context).parseAsync([...args], { from: "user" });
-    return 0;
+    return code;
   } catch (error) {
-    return report(error, ui);
+    return report(error, world.ui);
   }
 }
 
@@ -65,5 +66,7 @@ function makeProgram(context: Context): Command {
   addDeviceRotate(device, context);
   const user = program.command("user").description("people: their second factor");
   addUserOtp(user, context);
+  addGuard(program, context);
+  addRun(program);
   return program;
 }

@@ -21,10 +21,10 @@ export interface Status {
 /** Every call that a command can make: its parameters and its answer. */
 export interface Methods {
   status: { params: undefined; value: Status };
-  "guard-on": { params: undefined; value: undefined };
-  "guard-off": { params: undefined; value: undefined };
+  "guard-on": { params: undefined; value: void };
+  "guard-off": { params: undefined; value: void };
   /** Devices of the store were changed: read them again. Grants of removed or disabled ones are closed. */
-  "devices-changed": { params: { readonly ids: readonly DeviceId[] }; value: undefined };
+  "devices-changed": { params: { readonly ids: readonly DeviceId[] }; value: void };
 }
 
 export type Method = keyof Methods;

@@ -4,15 +4,19 @@ import { unwrap } from "../../shared/result.ts";
 import { loadSettings } from "../config/load.ts";
 import type { Settings } from "../config/settings.ts";
 import { DeviceStore } from "../store/device-store.ts";
-import { Failures, type Ui } from "../ui.ts";
+import { type ExitCode, Failures, type Ui } from "../ui.ts";
 
 /** What a command has of the world besides files. */
 export interface Context {
   readonly ui: Ui;
+  /** The exit code of a command that is done and yet has something other than 0 to say. */
+  exitWith(code: ExitCode): void;
   now(): UnixMillis;
   /** So many bytes from the system's generator. */
   random(bytes: number): Uint8Array;
   readonly hostname: string;
+  /** For commands whose answer is the exit code: ends with it, without an error, once the command is done. */
+  exitWith(code: ExitCode): void;
 }
 
 /** The file that `--config` names. */

@@ -35,6 +35,7 @@ export type AuditEvent =
       readonly service?: ServiceName;
     }
   | { readonly kind: "journal-error"; readonly message: string }
+  | { readonly kind: "store-error"; readonly message: string; readonly device?: DeviceId }
   | {
       readonly kind: "guard";
       readonly state: "on" | "off" | "restored";
@@ -50,6 +51,7 @@ export function isAlarm(event: AuditEvent): boolean {
     case "retired-secret-used":
     case "firewall-error":
     case "journal-error":
+    case "store-error":
       return true;
     case "guard":
       return event.by === "watch";

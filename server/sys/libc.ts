@@ -160,3 +160,9 @@ export function bpf(command: number, attributes: Uint8Array): number {
   const number = BPF_SYSCALL[process.arch];
   return number === undefined ? -ENOSYS : syscall(number, command, attributes, attributes.length);
 }
+
+const flockRaw = define("int flock(int fd, int operation)");
+/** flock(2), exclusive and without waiting: ends with the process, however it ends. Returns 0 or -errno. */
+export function flock(fd: number): number {
+  return flockRaw(fd, 2 | 4);
+}

@@ -1,0 +1,26 @@
+import type { Command } from "commander";
+import { unwrap } from "../../shared/result.ts";
+import { Daemon } from "../daemon.ts";
+import { makeLog } from "../log.ts";
+import { settingsOf } from "./context.ts";
+
+/** `tockd run`: the daemon, in the foreground. */
+export function addRun(program: Command): void {
+  program
+    .command("run")
+    .description("run the daemon in the foreground: JSON lines, or for people on a terminal")
+    .option("--human", "log for people also where the output is no terminal")
+    .option("--verbose", "log every change of the firewall too")
+    .action(async (flags: { human?: boolean; verbose?: boolean }, command: Command) => {
+      const settings = settingsOf(command);
+      const human = flags.human === true || process.stdout.isTTY;
+      const log = makeLog({ human, verbose: flags.verbose === true });
+      const daemon = unwrap(await Daemon.start(settings, log));
+      await new Promise<void>((resolve) => {
+        for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+      });
+      daemon.stop();
+      log.info("stopped; the guard and open grants stay as they are");
+      log.flush();
+    });
+}

@@ -1,0 +1,301 @@
+import { randomBytes } from "node:crypto";
+import type { Server } from "node:net";
+import { join } from "node:path";
+import { type DeviceId, type UnixMillis, userOf } from "../shared/brand.ts";
+import { ok, type Result } from "../shared/result.ts";
+import { VERSION } from "../shared/version.ts";
+import type { Handlers, Status } from "./admin/methods.ts";
+import { serveAdmin } from "./admin/server.ts";
+import { AfPacketSource } from "./capture/af-packet.ts";
+import { RawUdp } from "./capture/raw-udp.ts";
+import type { Settings } from "./config/settings.ts";
+import { Counters, DROP_REASONS } from "./core/counters.ts";
+import type { Device } from "./core/device.ts";
+import { DeviceTable } from "./core/device-table.ts";
+import { type AuditEvent, isAlarm } from "./core/event.ts";
+import type { Firewall } from "./core/firewall.ts";
+import { KnockTracker } from "./core/knock-tracker.ts";
+import type { PacketSource } from "./core/packet-source.ts";
+import { ReplayWindow } from "./core/replay-window.ts";
+import { Verifier } from "./core/verify.ts";
+import { createFirewall } from "./firewall/create.ts";
+import { Gate, type Told } from "./gate.ts";
+import { GuardKeeper, GuardWish } from "./guard-keeper.ts";
+import type { Log } from "./log.ts";
+import { OpenGrants } from "./open-grants.ts";
+import { capturePlanOf, guardPlanOf, isKnockUsed, mayKnock, policyOf, systemNow } from "./plans.ts";
+import { checkCode } from "./second-factor.ts";
+import { StepClock } from "./step-clock.ts";
+import { DeviceStore } from "./store/device-store.ts";
+import { type Journal, openJournal } from "./store/journal.ts";
+import { StoredSecrets } from "./stored-secrets.ts";
+import { flock } from "./sys/libc.ts";
+import { Throttle } from "./throttle.ts";
+
+/** How often what strangers caused is told, in one line. */
+const SUMMARY_MILLIS = 60_000;
+
+/** The running daemon: the one place where all parts meet. */
+export class Daemon {
+  readonly #settings: Settings;
+  readonly #log: Log;
+  readonly #throttle = new Throttle();
+  readonly #counters = new Counters(DROP_REASONS);
+  readonly #grants = new OpenGrants();
+  readonly #started = performance.now();
+  readonly #store: DeviceStore;
+  readonly #journal: Journal;
+  readonly #firewall: Firewall;
+  readonly #devices: DeviceTable;
+  readonly #guard: GuardKeeper;
+  readonly #seed: [number, number];
+  #revision = 0;
+  #lost = 0;
+  #source: PacketSource | undefined;
+  readonly #onStop: (() => void)[] = [];
+
+  private constructor(
+    settings: Settings,
+    log: Log,
+    store: DeviceStore,
+    journal: Journal,
+    firewall: Firewall,
+  ) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#store = store;
+    this.#journal = journal;
+    this.#firewall = firewall;
+    const seed = [...new Uint32Array(Uint8Array.from(randomBytes(8)).buffer)] as [number, number];
+    this.#devices = new DeviceTable({
+      serverId: store.identity.id,
+      skew: settings.skew,
+      knock: isKnockUsed(settings) ? settings.knock : undefined,
+      seed,
+      feed: {
+        add: (tags) => this.#source?.tags.add(tags),
+        remove: (tags) => this.#source?.tags.remove(tags),
+      },
+    });
+    const emit = (event: AuditEvent): void => this.#emit(event);
+    this.#guard = new GuardKeeper(
+      firewall,
+      guardPlanOf(settings),
+      new GuardWish(settings.server.state),
+      emit,
+    );
+    this.#seed = seed;
+  }
+
+  /** Starts everything, in the order that leaves nothing open: the guard first, the capture last. */
+  static async start(settings: Settings, log: Log): Promise<Result<Daemon>> {
+    const opened: { close(): void }[] = [];
+    const fail = <T>(result: T): T => {
+      for (const part of opened.toReversed()) part.close();
+      return result;
+    };
+    const store = DeviceStore.open(settings.server.state);
+    if (!store.ok) return fail(store);
+    opened.push(store.value);
+    const journal = openJournal({
+      path: join(settings.server.state, "journal"),
+      serverId: store.value.identity.id,
+      skew: settings.skew,
+      now: systemNow(),
+      lock: (fd) => flock(fd) === 0,
+    });
+    if (!journal.ok) return fail(journal);
+    opened.push(journal.value);
+    const firewall = createFirewall(settings.firewall.backend, {
+      log: (line) => log.debug(line),
+      now: () => performance.now(),
+    });
+    if (!firewall.ok) return fail(firewall);
+    opened.push({ close: () => firewall.value.dispose() });
+    const daemon = new Daemon(settings, log, store.value, journal.value, firewall.value);
+    const running = await daemon.#run();
+    if (!running.ok) {
+      daemon.stop();
+      return running;
+    }
+    return ok(daemon);
+  }
+
+  /** Stops. The guard and open grants stay as they are; the kernel ends the grants in their time. */
+  stop(): void {
+    for (const end of this.#onStop.toReversed()) end();
+    this.#firewall.dispose();
+    this.#journal.close();
+    this.#store.close();
+  }
+
+  async #run(): Promise<Result<void>> {
+    const guarded = this.#guard.start();
+    this.#onStop.push(() => this.#guard.stop());
+    if (!guarded.ok) return guarded;
+    const loaded = this.#store.loadAll();
+    if (!loaded.ok) return loaded;
+    this.#revision = loaded.value.revision;
+    for (const device of loaded.value.devices) this.#devices.put(device, mayKnock(this.#settings, device));
+
+    const replays = new ReplayWindow<Told>(this.#journal.floor);
+    for (const entry of this.#journal.entries) replays.record(entry, entry.source, undefined);
+    const { skew } = this.#settings;
+    const parts = { now: systemNow, skew, devices: this.#devices, replays, journal: this.#journal };
+    const clock = new StepClock(parts);
+    clock.start();
+    this.#onStop.push(() => clock.stop());
+
+    const listening = this.#listen(replays);
+    if (!listening.ok) return listening;
+    const summary = setInterval(() => this.#summarise(), SUMMARY_MILLIS);
+    this.#onStop.push(() => clearInterval(summary));
+    const admin = await this.#serve();
+    if (!admin.ok) return admin;
+    this.#sayStart();
+    return ok(undefined);
+  }
+
+  #listen(replays: ReplayWindow<Told>): Result<void> {
+    const raw = RawUdp.open();
+    if (!raw.ok) return raw;
+    this.#onStop.push(() => raw.value.close());
+    const gate = new Gate({
+      now: systemNow,
+      random: (bytes) => randomBytes(bytes),
+      verifier: new Verifier(this.#devices),
+      knocks: new KnockTracker(this.#devices, this.#seed),
+      replays,
+      counters: this.#counters,
+      firewall: this.#firewall,
+      journal: (use, source) => this.#journal.append(use, source),
+      policy: () => policyOf(this.#settings),
+      secrets: new StoredSecrets(
+        this.#store,
+        (device) => this.#put(device),
+        (event) => this.#emit(event),
+      ),
+      checkCode: (device, code, now) => checkCode(this.#store, device, code, now),
+      granted: (grant) => this.#grants.add(grant),
+      emit: (event) => this.#emit(event),
+      answer:
+        this.#settings.server.reply === "never"
+          ? undefined
+          : (path, payload) => {
+              const from = { address: path.destination, port: path.destinationPort };
+              const to = { address: path.source, port: path.sourcePort };
+              const sent = raw.value.send(from, to, payload, path.interfaceIndex);
+              if (!sent.ok) this.#log.debug(sent.error.message);
+            },
+    });
+    const source = AfPacketSource.open(capturePlanOf(this.#settings), (frame) => gate.handle(frame));
+    if (!source.ok) return source;
+    this.#source = source.value;
+    source.value.tags.replace(this.#devices.packTags());
+    this.#onStop.push(() => source.value.close());
+    return ok(undefined);
+  }
+
+  async #serve(): Promise<Result<Server>> {
+    const handlers: Handlers = {
+      status: () => this.#status(),
+      "guard-on": () => this.#guard.on(),
+      "guard-off": () => this.#guard.off(),
+      "devices-changed": () => this.#readChanges(),
+    };
+    const server = await serveAdmin(this.#settings.server.socket, 0o600, handlers);
+    if (server.ok) this.#onStop.push(() => server.value.close());
+    return server;
+  }
+
+  #put(device: Device): void {
+    this.#devices.put(device, mayKnock(this.#settings, device));
+  }
+
+  /** Reads what commands changed in the store; who lost a device loses its grants at once. */
+  #readChanges(): Result<undefined> {
+    const changes = this.#store.changedSince(this.#revision);
+    if (!changes.ok) return changes;
+    this.#revision = changes.value.revision;
+    for (const device of changes.value.changed) {
+      this.#put(device);
+      if (!device.enabled) this.#closeGrants(device.id);
+    }
+    for (const id of changes.value.removed) {
+      this.#devices.remove(id);
+      this.#closeGrants(id);
+    }
+    return ok(undefined);
+  }
+
+  #closeGrants(device: DeviceId): void {
+    for (const { service, source } of this.#grants.take(device, systemNow())) {
+      const closed = this.#firewall.close(service.name, source);
+      if (!closed.ok) this.#emit({ kind: "firewall-error", message: closed.error.message, device });
+      else this.#emit({ kind: "closed", device, source, service: service.name, allowed: source });
+    }
+  }
+
+  #emit(event: AuditEvent): void {
+    const held = this.#throttle.pass(event, performance.now());
+    if (held === undefined) return;
+    const { kind, ...fields } = event;
+    const user = "device" in event && event.device !== undefined ? { user: userOf(event.device) } : {};
+    const line = { ...user, ...fields, ...(held > 0 ? { held } : {}) };
+    if (isAlarm(event)) this.#log.warn(line, kind);
+    else this.#log.info(line, kind);
+  }
+
+  #summarise(): void {
+    const lost = (this.#source?.stats().lost ?? 0) - this.#lost;
+    this.#lost += lost;
+    const counts = this.#counters.take();
+    if (counts !== undefined || lost > 0) this.#emit({ kind: "drops", counts: counts ?? {}, lost });
+  }
+
+  #status(): Result<Status> {
+    const guard = this.#guard.state;
+    if (!guard.ok) return guard;
+    const now = systemNow();
+    return ok({
+      version: VERSION,
+      pid: process.pid,
+      upSeconds: Math.floor((performance.now() - this.#started) / 1000),
+      backend: this.#firewall.name,
+      filter: this.#source?.filter ?? "none",
+      guard: guard.value,
+      devices: this.#devices.size,
+      grants: this.#grants.list(now).length,
+      packets: this.#counters.totals(),
+      lost: this.#source?.stats().lost ?? 0,
+      refusingUntil: this.#refusingUntil(now),
+    });
+  }
+
+  #refusingUntil(now: UnixMillis): number {
+    const until = this.#journal.refusingUntil;
+    return until > now ? until : 0;
+  }
+
+  #sayStart(): void {
+    const now = systemNow();
+    const until = this.#refusingUntil(now);
+    if (this.#journal.distrust !== undefined && until > 0) {
+      const reason = this.#journal.distrust;
+      const seconds = Math.ceil((until - now) / 1000);
+      this.#log.warn(
+        { reason, seconds },
+        "replay journal not trusted: packets are refused for a while, to be safe",
+      );
+    }
+    const guard = this.#guard.state;
+    if (guard.ok && guard.value === "off") {
+      this.#log.warn("the guard is off: protected ports are open to everybody; tockd guard on");
+    }
+    const { backend } = this.#settings.firewall;
+    this.#log.info(
+      { backend, filter: this.#source?.filter, devices: this.#devices.size, version: VERSION },
+      "ready",
+    );
+  }
+}

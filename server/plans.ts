@@ -1,0 +1,49 @@
+import { type Port, type UnixMillis, unixMillis, userOf } from "../shared/brand.ts";
+import type { Settings } from "./config/settings.ts";
+import type { Device } from "./core/device.ts";
+import type { GuardPlan } from "./core/firewall.ts";
+import type { CapturePlan } from "./core/frame.ts";
+import type { Policy } from "./core/policy.ts";
+
+/** What the settings mean to each part of the daemon. */
+
+export function policyOf(settings: Settings): Policy {
+  return {
+    users: new Map(settings.users.map((user) => [user.name, user])),
+    services: new Map(settings.services.map((service) => [service.name, service])),
+    rotateAfter: settings.rotation.rotateAfter,
+    expireAfter: settings.rotation.expireAfter,
+  };
+}
+
+/** Whether anybody may knock: otherwise the knock range is left alone. */
+export function isKnockUsed(settings: Settings): boolean {
+  return settings.users.some((user) => user.mayKnock);
+}
+
+export function mayKnock(settings: Settings, device: Device): boolean {
+  return settings.users.some((user) => user.mayKnock && user.name === userOf(device.id));
+}
+
+export function capturePlanOf(settings: Settings): CapturePlan {
+  const { first, last, transport } = settings.knock;
+  return { spa: settings.server.port, knock: isKnockUsed(settings) ? { first, last, transport } : undefined };
+}
+
+/** The SPA port and the knock range are dropped for everybody, so that they look like any other dropped port. */
+export function guardPlanOf(settings: Settings): GuardPlan {
+  const { port } = settings.server;
+  const range = { first: settings.knock.first as Port, last: settings.knock.last as Port };
+  const knock = [
+    { protocol: "tcp" as const, ...range },
+    { protocol: "udp" as const, ...range },
+  ];
+  return {
+    services: settings.services,
+    silent: [{ protocol: "udp", first: port, last: port }, ...(isKnockUsed(settings) ? knock : [])],
+  };
+}
+
+export function systemNow(): UnixMillis {
+  return unixMillis(Date.now());
+}

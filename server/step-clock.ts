@@ -1,0 +1,54 @@
+import type { UnixMillis } from "../shared/brand.ts";
+import { millisLeft, skewWindow, type Skew } from "../shared/time-step.ts";
+import type { DeviceTable } from "./core/device-table.ts";
+import type { ReplayWindow } from "./core/replay-window.ts";
+import type { Journal } from "./store/journal.ts";
+
+/** Devices derived at once (about 2 ms), so that no packet waits for longer than that. */
+const SLICE = 128;
+/** Milliseconds between slices: 100,000 devices are ready well before their step begins. */
+const PAUSE = 12;
+
+export interface StepClockParts {
+  readonly now: () => UnixMillis;
+  readonly skew: Skew;
+  readonly devices: DeviceTable;
+  readonly replays: Pick<ReplayWindow<never>, "forget">;
+  readonly journal: Pick<Journal, "forget">;
+}
+
+/** Moves everything that goes by time steps: tags are derived ahead of their step, what was used is forgotten after it. */
+export class StepClock {
+  readonly #parts: StepClockParts;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(parts: StepClockParts) {
+    this.#parts = parts;
+  }
+
+  /** Derives every tag of the window at once, then keeps up with the clock. */
+  start(): void {
+    this.#parts.devices.advance(this.#parts.now());
+    while (this.#parts.devices.work(SLICE) > 0);
+    this.tick();
+  }
+
+  /** Follows the clock now, wherever it went; again when the step ends, or soon while there is work left. */
+  tick(): void {
+    if (this.#stopped) return;
+    const { now, skew, devices, replays, journal } = this.#parts;
+    const at = now();
+    devices.advance(at);
+    const [oldest] = skewWindow(at, skew);
+    if (oldest !== undefined && journal.forget(oldest).ok) replays.forget(oldest);
+    const left = devices.work(SLICE);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.tick(), left > 0 ? PAUSE : millisLeft(at));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+}
