@@ -27,6 +27,8 @@ export interface DeviceTableOptions {
   readonly feed?: Pick<TagFilter, "add" | "remove">;
 }
 
+const NO_FEED = { add: () => undefined, remove: () => undefined };
+
 /**
  * Every device, and the tags and knock sequences that they have in the steps of the skew window.
  *
@@ -36,6 +38,7 @@ export interface DeviceTableOptions {
  */
 export class DeviceTable {
   readonly #options: DeviceTableOptions;
+  readonly #feed: Pick<TagFilter, "add" | "remove">;
   readonly #byId = new Map<DeviceId, number>();
   readonly #keys: (DeviceKeys | undefined)[] = [];
   readonly #free: number[] = [];
@@ -50,6 +53,7 @@ export class DeviceTable {
 
   constructor(options: DeviceTableOptions) {
     this.#options = options;
+    this.#feed = options.feed ?? NO_FEED;
   }
 
   get size(): number {
@@ -69,8 +73,8 @@ export class DeviceTable {
       // A number that is yet to be filled comes with the others; the next one in line, such as a new device's, comes now.
       if (number > index.filled) continue;
       if (number === index.filled) index.filled++;
-      else if (before !== undefined) this.#options.feed?.remove(index.remove(before));
-      this.#options.feed?.add(index.add(after));
+      else if (before !== undefined) this.#feed.remove(index.remove(before));
+      this.#feed.add(index.add(after));
     }
   }
 
@@ -80,7 +84,7 @@ export class DeviceTable {
     const keys = number === undefined ? undefined : this.#keys[number];
     if (number === undefined || keys === undefined) return false;
     for (const index of this.#indexes()) {
-      if (number < index.filled) this.#options.feed?.remove(index.remove(keys));
+      if (number < index.filled) this.#feed.remove(index.remove(keys));
     }
     this.#keys[number] = undefined;
     this.#byId.delete(id);
@@ -116,7 +120,7 @@ export class DeviceTable {
     const steps = skewWindow(now, skew).sort((a, b) => Math.abs(a - current) - Math.abs(b - current));
     this.#window = steps.map(take);
     this.#coming = take(timeStep(current + skew.future + 1));
-    if (this.#options.feed) this.#leaving = [...before.values()].map(({ tags }) => tags.pack());
+    if (this.#feed !== NO_FEED) this.#leaving = [...before.values()].map(({ tags }) => tags.pack());
   }
 
   /**
@@ -173,7 +177,7 @@ export class DeviceTable {
       const keys = this.#keys[index.filled];
       if (keys !== undefined) added.push(index.add(keys));
     }
-    if (added.length > 0) this.#options.feed?.add(join(added));
+    if (added.length > 0) this.#feed.add(join(added));
   }
 
   /** Takes at most `budget` tags of left steps out of the feed; gives how many stay. */
@@ -183,7 +187,7 @@ export class DeviceTable {
       const tags = this.#leaving.pop();
       if (tags === undefined) break;
       const part = Math.min(tags.length, spare * TAG_BYTES);
-      this.#options.feed?.remove(tags.subarray(0, part));
+      this.#feed.remove(tags.subarray(0, part));
       if (part < tags.length) this.#leaving.push(tags.subarray(part));
       spare -= part / TAG_BYTES;
     }
