@@ -1,11 +1,18 @@
 #!/usr/bin/env node
+import { hostname } from "node:os";
+import { unixMillis } from "../shared/brand.ts";
 import { main } from "./main.ts";
 
 const { stdout, stderr, env } = process;
 
 process.exitCode = await main(process.argv.slice(2), {
-  out: (text) => stdout.write(text),
-  note: (text) => stderr.write(text),
-  columns: stdout.isTTY ? stdout.columns : undefined,
-  colour: stdout.isTTY && (env["NO_COLOR"] ?? "") === "",
+  ui: {
+    out: (text) => stdout.write(text),
+    note: (text) => stderr.write(text),
+    columns: stdout.isTTY ? stdout.columns : undefined,
+    colour: stdout.isTTY && (env["NO_COLOR"] ?? "") === "",
+  },
+  now: () => unixMillis(Date.now()),
+  random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+  hostname: hostname(),
 });

@@ -9,13 +9,11 @@ import { type ExitCode, Failures, type Ui } from "../ui.ts";
 /** What a command has of the world besides files. */
 export interface Context {
   readonly ui: Ui;
-  /** The exit code of a command that is done and yet has something other than 0 to say. */
-  exitWith(code: ExitCode): void;
   now(): UnixMillis;
   /** So many bytes from the system's generator. */
   random(bytes: number): Uint8Array;
   readonly hostname: string;
-  /** For commands whose answer is the exit code: ends with it, without an error, once the command is done. */
+  /** The exit code of a command that is done and yet has something other than 0 to say. */
   exitWith(code: ExitCode): void;
 }
 

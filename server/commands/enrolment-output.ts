@@ -6,7 +6,7 @@ import type { Secret } from "../../shared/secret.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Device } from "../core/device.ts";
 import type { User } from "../core/user.ts";
-import type { ServerIdentity } from "../store/device-store.ts";
+import type { ServerIdentity } from "../store/identity.ts";
 import { json, type Ui } from "../ui.ts";
 import { printQr } from "./qr.ts";
 

@@ -1,8 +1,7 @@
-import { closeSync, existsSync, fchownSync, openSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import type { DeviceId, UnixMillis } from "../../shared/brand.ts";
 import { TockError } from "../../shared/errors.ts";
-import { err, ok, type Result } from "../../shared/result.ts";
-import { Secret } from "../../shared/secret.ts";
+import type { Result } from "../../shared/result.ts";
 import type { Device } from "../core/device.ts";
 import {
   type DeviceInput,
@@ -16,17 +15,10 @@ import {
   toRetired,
 } from "./device-rows.ts";
 import { OtpStore } from "./otp-store.ts";
+import { makeFile, readIdentity, type ServerIdentity } from "./identity.ts";
 import { migrate } from "./schema.ts";
 import { attempt, Database, type Row } from "./sqlite.ts";
 import { checkStateFile, checkStateFolder, storeFile } from "./state-folder.ts";
-
-/** Which server this is: made once by `tockd init`. */
-export interface ServerIdentity {
-  /** 16 random bytes. */
-  readonly id: Uint8Array;
-  /** X25519 secret key, 32 bytes; used by rotation alone. */
-  readonly key: Secret;
-}
 
 /** What was changed after a revision: devices put or added, and ids of devices removed. */
 export interface Changes {
@@ -113,8 +105,11 @@ export class DeviceStore {
     return this.#attempt(() =>
       this.#db.read(() => {
         const retired = this.#retired("SELECT device, secret, until FROM retired");
-        const rows = this.#db.all(`SELECT ${COLUMNS} FROM device ORDER BY number`);
-        return { revision: this.#revision(), devices: rows.map((row) => toDevice(row, retired(row))) };
+        const devices: DeviceRecord[] = [];
+        for (const row of this.#db.each(`SELECT ${COLUMNS} FROM device ORDER BY number`)) {
+          devices.push(toDevice(row, retired(row)));
+        }
+        return { revision: this.#revision(), devices };
       }),
     );
   }
@@ -257,7 +252,7 @@ export class DeviceStore {
   /** The retired secrets that a query gives, by their device's row. */
   #retired(sql: string, ...values: number[]): (row: Row) => Device["retired"] {
     const found = new Map<number, Device["retired"][number][]>();
-    for (const row of this.#db.all(sql, ...values)) {
+    for (const row of this.#db.each(sql, ...values)) {
       const number = Number(row["device"]);
       const list = found.get(number) ?? [];
       list.push(toRetired(row));
@@ -265,41 +260,6 @@ export class DeviceStore {
     }
     return (row) => found.get(Number(row["number"])) ?? [];
   }
-}
-
-function makeFile(file: string, owner: { uid: number; gid: number }): Result<void> {
-  let descriptor: number | undefined;
-  try {
-    descriptor = openSync(file, "wx", 0o600);
-    if (process.geteuid?.() === 0) fchownSync(descriptor, owner.uid, owner.gid);
-    return ok(undefined);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") {
-      return err(
-        new TockError(
-          "exists",
-          `device store ${file} exists already`,
-          "it holds enrolled devices; nothing was changed",
-        ),
-      );
-    }
-    return err(new TockError("io", `device store ${file}: cannot be made: ${code ?? message}`));
-  } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
-  }
-}
-
-function readIdentity(db: Database, file: string): ServerIdentity {
-  const { id, key } = db.get("SELECT id, key FROM server") ?? {};
-  if (!(id instanceof Uint8Array && key instanceof Uint8Array && id.length === 16 && key.length === 32)) {
-    throw new TockError(
-      "io",
-      `device store ${file}: has no server identity`,
-      "was tockd init cut short? remove the file and run it again",
-    );
-  }
-  return { id, key: new Secret(key) };
 }
 
 function noDevice(id: DeviceId): TockError {

@@ -30,6 +30,11 @@ export class Database {
     return this.#statement(sql).all(...values);
   }
 
+  /** Like {@link all}, a row at a time. */
+  each(sql: string, ...values: SQLInputValue[]): Iterable<Row> {
+    return this.#statement(sql).iterate(...values);
+  }
+
   get(sql: string, ...values: SQLInputValue[]): Row | undefined {
     return this.#statement(sql).get(...values);
   }
