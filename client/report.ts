@@ -60,7 +60,7 @@ export function targetsJson(outcome: Outcome): object[] {
       state: result,
       lifetime: lifetime ?? null,
       source: source.text,
-      sourcePort,
+      sourcePort: sourcePort ?? null,
       roundTripMs: roundTrip,
     };
   });

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { UnixMillis } from "../shared/brand.ts";
+import { readAnswerWord } from "../shared/answer-word.ts";
 import { base64 } from "../shared/bytes.ts";
 import { NONCE_BYTES } from "../shared/constants.ts";
 import type { StepKeys } from "../shared/key-schedule.ts";
@@ -12,8 +13,8 @@ import { decodeStunSuccess, encodeStunRequest, TRANSACTION_BYTES } from "../shar
 export type Form = "spa" | "stun";
 export const FORMS: readonly Form[] = ["spa", "stun"];
 
-/** What the server said. The STUN form says only that it worked, and from where: the rest is undefined. */
-export type Reply = Pick<Answer, "result" | "source" | "sourcePort"> & Partial<Answer>;
+/** What the server said. The STUN form tells the result, the lifetime and the source address: the rest is undefined. */
+export type Reply = Pick<Answer, "result" | "source"> & Partial<Answer>;
 
 /** One packet, ready to send, and the only reader of its reply. */
 export interface SpaPacket {
@@ -48,7 +49,8 @@ export function makePacket(
     wanted,
     read(datagram) {
       const success = decodeStunSuccess(datagram, transactionId, keys.ice);
-      return success && { result: wanted, ...success };
+      const word = success && readAnswerWord(success.sourcePort);
+      return word && { ...word, source: success.source };
     },
   };
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { addresses } from "./vectors/addresses.ts";
+import { answerWords } from "./vectors/answer-words.ts";
 import { enrolments } from "./vectors/enrolment.ts";
 import { keySchedule } from "./vectors/key-schedule.ts";
 import { knockSequences } from "./vectors/knock-sequence.ts";
@@ -20,6 +21,7 @@ const FILES: Record<string, () => object> = {
   packets: () => ({ vectors: packets() }),
   stun: () => ({ requests: stunRequests(), successes: stunSuccesses() }),
   replies: () => ({ vectors: replies() }),
+  "answer-words": () => ({ vectors: answerWords() }),
   rotation: () => rotations(),
   enrolment: () => ({ vectors: enrolments() }),
   addresses: () => ({ vectors: addresses() }),

@@ -1,5 +1,6 @@
 import { Address } from "./address.ts";
 import { parseServiceName, type Port, type ServiceName, type UnixMillis } from "./brand.ts";
+import { LAST_DETAIL } from "./answer-word.ts";
 import { ascii } from "./bytes.ts";
 import { REQUEST_BYTES } from "./constants.ts";
 
@@ -23,6 +24,8 @@ export interface Request {
   readonly connections: number;
   /** Undefined for rotate and ping. */
   readonly service: ServiceName | undefined;
+  /** ping: what its answer in the STUN form should tell, 1 to 10 (see answer-word.ts); undefined = the result. */
+  readonly detail?: number | undefined;
   /** rotate: the ephemeral X25519 public key, 32 bytes. */
   readonly body: Uint8Array | undefined;
 }
@@ -45,6 +48,7 @@ export function encodeRequest(request: Request): Uint8Array {
   view.setUint16(30, request.fromPort ?? 0);
   view.setUint16(32, request.lifetime);
   view.setUint8(34, request.connections);
+  view.setUint8(35, request.detail ?? 0);
   if (request.service !== undefined) bytes.set(ascii(request.service), 36);
   if (request.body !== undefined) {
     if (request.body.length !== 32)
@@ -64,6 +68,7 @@ export function decodeRequest(bytes: Uint8Array): Request | undefined {
   const type = REQUEST_TYPES[view.getUint8(1) - 1];
   const flags = view.getUint16(2);
   const otp = view.getUint32(10);
+  const detail = view.getUint8(35);
   const isRotate = type === "rotate";
   const needsService = type === "open" || type === "close";
   const service = decodeService(bytes.subarray(36, 52));
@@ -72,7 +77,7 @@ export function decodeRequest(bytes: Uint8Array): Request | undefined {
     type === undefined ||
     flags > 1 ||
     (otp >= OTP_LIMIT && otp !== NO_OTP) ||
-    !isZero(bytes.subarray(35, 36)) ||
+    detail > (type === "ping" ? LAST_DETAIL : 0) ||
     !isZero(bytes.subarray(84)) ||
     service === null ||
     needsService !== (service !== undefined) ||
@@ -92,6 +97,7 @@ export function decodeRequest(bytes: Uint8Array): Request | undefined {
     lifetime: view.getUint16(32),
     connections: view.getUint8(34),
     service,
+    ...(detail > 0 && { detail }),
     body: isRotate ? new Uint8Array(bytes.subarray(52, 84)) : undefined,
   };
 }

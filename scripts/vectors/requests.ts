@@ -14,6 +14,8 @@ export interface RequestFields {
   readonly connections: number;
   readonly service: string | null;
   readonly body: string | null;
+  /** Where it is not there, nothing: only a ping has one. */
+  readonly detail?: number;
 }
 
 const BARE = {
@@ -60,7 +62,7 @@ export function plaintext(fields: RequestFields): Buffer {
     uint(fields.fromPort ?? 0, 2),
     uint(fields.lifetime, 2),
     uint(fields.connections, 1),
-    uint(0, 1),
+    uint(fields.detail ?? 0, 1),
     service,
     fields.body === null ? Buffer.alloc(32) : bytes(fields.body),
     Buffer.alloc(12),

@@ -1,7 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { parseAddress } from "../../shared/address.ts";
+import { type Address, parseAddress } from "../../shared/address.ts";
+import {
+  addressDetails,
+  answerWord,
+  CLOCK_DETAIL,
+  readAddress,
+  readAnswerWord,
+  secondsAhead,
+} from "../../shared/answer-word.ts";
 import { base64url, hex } from "../../shared/bytes.ts";
 import { decodeEnrolment } from "../../shared/enrolment.ts";
 import { info, type KeySchedule, LABEL_BYTES, salt } from "../../shared/key-schedule.ts";
@@ -9,6 +17,7 @@ import { knockSequence } from "../../shared/knock-sequence.ts";
 import { formatPortRange } from "../../shared/port-range.ts";
 import { type Answer, decodeAnswer, encodeAnswer } from "../../shared/reply.ts";
 import { decodeRequest, encodeRequest, type Request } from "../../shared/request.ts";
+import { unwrap } from "../../shared/result.ts";
 import { nextSecret, publicKey, rotationRoot } from "../../shared/rotation.ts";
 import { openPacket, openReply, packetNonce, sealPacket, sealReply } from "../../shared/seal.ts";
 import { Secret } from "../../shared/secret.ts";
@@ -234,6 +243,43 @@ describe("STUN form", () => {
       vector.icePassword,
     );
     expect(hex(encoded)).toBe(vector.message);
+  });
+});
+
+describe("answer words", () => {
+  interface Entry extends Omit<Answer, "source"> {
+    readonly name: string;
+    readonly source: string;
+    readonly detail: number;
+    readonly word: number;
+  }
+  const { vectors: all } = vectors("answer-words") as { vectors: Entry[] };
+  const sourceOf = ({ source }: Entry): Address => unwrap(parseAddress(source));
+
+  test.for(all)("$name", (vector) => {
+    const answer = { ...vector, rotationDue: false, source: sourceOf(vector), sourcePort: 50022 };
+    expect(answerWord(answer, vector.detail)).toBe(vector.word);
+    if (vector.detail > 0 && vector.result === "pong") return;
+    const lifetime = Math.min(vector.lifetime, 65279);
+    expect(readAnswerWord(vector.word)).toEqual({ result: vector.result, lifetime });
+  });
+
+  test.for(["192.0.2.33", "2001:db8:ffff::fffe:1:2"])("the address of %s from its pieces", (text) => {
+    const pieces = all.filter(({ source, detail }) => source === text && detail > 0 && detail < CLOCK_DETAIL);
+    const { family } = unwrap(parseAddress(text));
+    const words = addressDetails(family).map((detail) => pieces.find((each) => each.detail === detail)!.word);
+    expect(readAddress(words, family).text).toBe(text);
+  });
+
+  test("the clock", () => {
+    const { word, serverTime } = all.find(({ detail }) => detail === CLOCK_DETAIL)!;
+    for (const ahead of [0, 1, 20, 300, 16_000, -1, -20, -300, -16_000]) {
+      expect(secondsAhead(word, Math.floor(serverTime / 1000) * 1000 - ahead * 1000)).toBe(ahead);
+    }
+  });
+
+  test("numbers that no result has", () => {
+    for (let word = 0xff09; word <= 0xffff; word++) expect(readAnswerWord(word)).toBeUndefined();
   });
 });
 

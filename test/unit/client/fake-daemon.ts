@@ -11,7 +11,8 @@ import {
 import { NONCE_BYTES, PACKET_BYTES } from "../../../shared/constants.ts";
 import { type Enrolment, encodeEnrolment } from "../../../shared/enrolment.ts";
 import { KeySchedule } from "../../../shared/key-schedule.ts";
-import { encodeAnswer, type ReplyResult } from "../../../shared/reply.ts";
+import { answerWord } from "../../../shared/answer-word.ts";
+import { type Answer, encodeAnswer, type ReplyResult } from "../../../shared/reply.ts";
 import { decodeRequest, type Request } from "../../../shared/request.ts";
 import { unwrap } from "../../../shared/result.ts";
 import { nextSecret, publicKey } from "../../../shared/rotation.ts";
@@ -155,18 +156,21 @@ export class FakeDaemon implements AsyncDisposable {
     if (result === undefined) return undefined;
     const keys = new KeySchedule(secret, this.serverId).keys(timeStep(step));
     const source = unwrap(parseAddress(seen.from.address));
-    if (transactionId !== undefined) {
-      return Buffer.from(encodeStunSuccess(transactionId, source, seen.from.port, keys.ice));
-    }
-    const answer = encodeAnswer({
+    const answer: Answer = {
       result,
       rotationDue: this.behaviour.rotationDue ?? false,
       lifetime: result === "opened" ? (this.behaviour.lifetime ?? (seen.request.lifetime || 30)) : 0,
       serverTime: (Date.now() + (this.behaviour.clockOffset ?? 0)) as UnixMillis,
       source,
       sourcePort: this.behaviour.sourcePort ?? seen.from.port,
-    });
-    return Buffer.from(sealReply(keys.ack, randomBytes(NONCE_BYTES), packetNonce(packet), answer));
+    };
+    if (transactionId !== undefined) {
+      const word = answerWord(answer, seen.request.detail ?? 0);
+      return Buffer.from(encodeStunSuccess(transactionId, source, word, keys.ice));
+    }
+    return Buffer.from(
+      sealReply(keys.ack, randomBytes(NONCE_BYTES), packetNonce(packet), encodeAnswer(answer)),
+    );
   }
 
   /** The rules of a rotation: `next` proves itself by its first use, and an enrolment secret can only rotate. */

@@ -104,7 +104,7 @@ describe("tock open", () => {
     await using daemon = await FakeDaemon.start();
     await using tock = await enrolled(daemon);
     const { code, stdout } = await tock.run(["open", "fake", "--form", "stun"]);
-    expect({ code, stdout }).toEqual({ code: 0, stdout: "opened ssh (tcp/22) on fake, to 127.0.0.1\n" });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "opened ssh (tcp/22) on fake for 30 s, to 127.0.0.1\n" });
     expect(daemon.seen[0]?.datagram.subarray(0, 2).toString("hex")).toBe("0001");
   });
 
