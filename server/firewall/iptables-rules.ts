@@ -11,11 +11,14 @@ const MULTIPORT = 15;
 
 /** The guard as iptables rules of one family, for the table mangle. See guard.ts for what each says. */
 export function iptablesChains(shape: Shape, family: 4 | 6): Chains {
-  // Anything but forwarded traffic. ip6tables knows no broadcast.
-  const here = family === 4 ? "LOCAL,BROADCAST,ANYCAST,MULTICAST" : "LOCAL,ANYCAST,MULTICAST";
+  // Anything but forwarded traffic. xt_addrtype knows no IPv6 broadcast, and takes IPv6 MULTICAST as "and", not "or".
+  const elsewhere =
+    family === 4
+      ? "-m addrtype ! --dst-type LOCAL,BROADCAST,ANYCAST,MULTICAST"
+      : "! -d ff00::/8 -m addrtype ! --dst-type LOCAL,ANYCAST";
   const guard = [
     "-i lo -j RETURN",
-    `-m addrtype ! --dst-type ${here} -j RETURN`,
+    `${elsewhere} -j RETURN`,
     ...onPorts(shape.spa, "-j DROP"),
     "-m conntrack --ctstate ESTABLISHED -j RETURN",
     ...onPorts(shape.silent, "-j DROP"),
