@@ -158,6 +158,8 @@ function badPackets(): object[] {
     ["longer by one byte", Buffer.concat([packet, Buffer.alloc(1)]), "form"],
     ["only the tag", packet.subarray(0, 8), "form"],
     ["twice in one datagram", Buffer.concat([packet, packet]), "form"],
+    ["a request of 95 bytes, sealed", sealed("95 bytes", open.subarray(0, 95)), "form"],
+    ["a request of 97 bytes, sealed", sealed("97 bytes", Buffer.concat([open, Buffer.alloc(1)])), "form"],
     ["144 zeros", Buffer.alloc(144), "tag"],
     ["made by another device", sealed("other device", open, OTHER_SECRET), "tag"],
     ["made for another server", sealed("other server", open, SECRET, OTHER_SERVER_ID), "tag"],

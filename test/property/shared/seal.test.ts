@@ -39,6 +39,16 @@ test("a reply opens to its answer, under its key and its packet's nonce alone", 
   );
 });
 
+test("what was sealed with another length does not open, however right its key", () => {
+  fc.assert(
+    fc.property(keys, bytesOf(24), fc.uint8Array({ maxLength: 200 }), (key, nonce, text) => {
+      fc.pre(text.length !== 96 && text.length !== 48);
+      expect(openPacket(key.seal, sealPacket(key, nonce, text))).toBeUndefined();
+      expect(openReply(key.seal, nonce, sealReply(key.seal, nonce, nonce, text))).toBeUndefined();
+    }),
+  );
+});
+
 describe("every single-bit flip", () => {
   const key = { tag: new Uint8Array(8).fill(1), seal: new Uint8Array(32).fill(2) };
   const nonce = new Uint8Array(24).fill(3);
