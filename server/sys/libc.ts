@@ -59,6 +59,7 @@ export const close: (fd: number) => number = define("int close(int fd)");
 
 /** The name of an errno, given as the calls here return it (`-1` is EPERM) or positive. Unknown ones as `errno 524`. */
 export function errnoName(code: number): string {
+  if (code === 0) return "no error";
   const name = getSystemErrorName(-Math.abs(code));
   return name.startsWith("E") ? name : `errno ${Math.abs(code)}`;
 }
