@@ -27,7 +27,7 @@ function stateOf(device: DeviceRecord, settings: Settings, now: UnixMillis): Dev
   if (isPast(user.expiresAt, now) || isPast(device.expiresAt, now)) return "expired";
   const { expireAfter } = settings.rotation;
   const secret = device.next ?? device.current;
-  if (expireAfter !== undefined && !device.isStatic && now - secret.since >= expireAfter * 1000)
+  if (expireAfter !== undefined && now - secret.since >= expireAfter * 1000)
     return "secret-expired";
   if (device.enrolling) return "enrolling";
   if (device.next !== undefined) return "rotating";

@@ -22,9 +22,9 @@ export function crossCheck(tables: Tables, reader: TableReader): void {
   checkRotation(tables, reader);
 }
 
-function checkKnock({ knock, server }: Tables, reader: TableReader): void {
-  if (knock.ports === undefined) return;
-  const { first, last } = knock.ports;
+function checkKnock({ knock: { ports, transport }, server, users }: Tables, reader: TableReader): void {
+  if (ports === undefined) return;
+  const { first, last } = ports;
   const span = last - first + 1;
   if (span < KNOCK_MIN_SPAN) {
     const message = `expected a range of at least ${KNOCK_MIN_SPAN} ports, got ${span}`;
@@ -34,16 +34,17 @@ function checkKnock({ knock, server }: Tables, reader: TableReader): void {
       "a shorter one could be guessed; the default is 10000-32767",
     );
   }
-  const spa = spaRange(server);
-  if (spa && knockRanges(knock).some((range) => rangesOverlap(range, spa))) {
-    const message = `udp/${spa.first} lies inside the knock range ${first}-${last}`;
+  const { port } = server;
+  if (port !== undefined && isKnockUsed(users) && transport !== "tcp" && first <= port && port <= last) {
+    const message = `udp/${port} lies inside the knock range ${first}-${last}`;
     reader.complain(["server", "port"], message, "choose another port, or another range for [knock] ports");
   }
 }
 
-function checkServices({ services, server, knock }: Tables, reader: TableReader): void {
+function checkServices({ services, server, knock, users }: Tables, reader: TableReader): void {
   const seen: { name: string; range: PortRange }[] = [];
   const spa = spaRange(server);
+  const knockRange = (isKnockUsed(users) ? knock.ports : undefined) ?? { first: 0, last: 0 };
   for (const [name, service] of services) {
     for (const [index, range] of (service.ports ?? []).entries()) {
       const path = ["services", name, "ports", index];
@@ -56,10 +57,13 @@ function checkServices({ services, server, knock }: Tables, reader: TableReader)
         const message = `${text} holds udp/${spa.first}, where SPA packets arrive`;
         reader.complain(path, message, "choose another [server] port: it never opens for anybody");
       }
-      const knocks = knockRanges(knock).find((other) => rangesOverlap(other, range));
-      if (knocks) {
-        const message = `${text} overlaps the knock range ${knocks.first}-${knocks.last}`;
-        reader.complain(path, message, "choose a range without it for [knock] ports: those ports never open");
+      if (range.first <= knockRange.last && knockRange.first <= range.last) {
+        const message = `${text} overlaps the knock range ${knockRange.first}-${knockRange.last}`;
+        reader.complain(
+          path,
+          message,
+          "choose a range without it for [knock] ports: the guard drops all of it",
+        );
       }
       seen.push({ name, range });
     }
@@ -104,9 +108,7 @@ function spaRange({ port }: Partial<Server>): PortRange | undefined {
   return port && { protocol: "udp", first: port, last: port };
 }
 
-function knockRanges({ ports, transport }: Partial<Knock>): PortRange[] {
-  if (ports === undefined) return [];
-  return (["tcp", "udp"] as const)
-    .filter((protocol) => transport === protocol || transport === "both")
-    .map((protocol) => ({ protocol, ...ports }));
+/** Without a user who may knock the range is left alone. */
+function isKnockUsed(users: Tables["users"]): boolean {
+  return [...users.values()].some(({ knock }) => knock === true);
 }

@@ -1,4 +1,5 @@
 import { parse } from "smol-toml";
+import { isDay } from "./instant.ts";
 
 /** Line and column, both from 1. */
 export interface Position {
@@ -8,19 +9,25 @@ export interface Position {
 
 export type Path = readonly (string | number)[];
 
-/**
- * Finds where keys and list items stand in a TOML document, which the parser does not tell.
- * The document must be one that the parser took. A path that the text does not hold gives the nearest table above it.
- */
-export function locate(toml: string): (path: Path) => Position {
-  const offsets = new Scanner(toml).scan();
-  return (path) => {
+/** What the text of a document tells and its parsed form does not. */
+export interface Places {
+  /** Where a key or list item stands; for a path that the text does not hold, the nearest table above it. */
+  find(path: Path): Position;
+  /** Dates such as 2027-02-30, which the parser moves to a day that exists. */
+  readonly impossibleDates: readonly { readonly path: Path; readonly text: string }[];
+}
+
+/** Looks through a TOML document, which must be one that the parser took. */
+export function locate(toml: string): Places {
+  const { offsets, impossibleDates } = new Scanner(toml).scan();
+  const find = (path: Path): Position => {
     for (let length = path.length; length > 0; length--) {
       const offset = offsets.get(keyOf(path.slice(0, length)));
       if (offset !== undefined) return position(toml, offset);
     }
     return { line: 1, column: 1 };
   };
+  return { find, impossibleDates };
 }
 
 function position(toml: string, offset: number): Position {
@@ -35,7 +42,8 @@ function keyOf(path: Path): string {
 /** Walks the document once. What it may assume, as the parser saw it first: every string and bracket is closed. */
 class Scanner {
   readonly #text: string;
-  readonly #found = new Map<string, number>();
+  readonly offsets = new Map<string, number>();
+  readonly impossibleDates: { readonly path: Path; readonly text: string }[] = [];
   readonly #tables = new Map<string, number>();
   #at = 0;
 
@@ -43,13 +51,13 @@ class Scanner {
     this.#text = text;
   }
 
-  scan(): Map<string, number> {
+  scan(): this {
     let table: Path = [];
     for (this.#skipBlank(); this.#at < this.#text.length; this.#skipBlank()) {
       if (this.#text[this.#at] === "[") table = this.#header();
       else this.#pair(table);
     }
-    return this.#found;
+    return this;
   }
 
   /** `[a.b]` or `[[a.b]]` */
@@ -99,7 +107,10 @@ class Scanner {
     if (first === "[") this.#list(path);
     else if (first === "{") this.#inlineTable(path);
     else {
-      this.#skip(/"""(?:[^\\]|\\[^])*?"{3,5}|'''[^]*?'{3,5}|"(?:[^"\\]|\\.)*"|'[^']*'|[^,\]}\n#]*/y);
+      const raw = this.#skip(
+        /"""(?:[^\\]|\\[^])*?"{3,5}|'''[^]*?'{3,5}|"(?:[^"\\]|\\.)*"|'[^']*'|[^,\]}\n#]*/y,
+      ).trim();
+      if (/^\d{4}-\d{2}-\d{2}/.test(raw) && !isDay(raw)) this.impossibleDates.push({ path, text: raw });
     }
   }
 
@@ -130,7 +141,7 @@ class Scanner {
 
   #note(path: Path, offset: number): void {
     const key = keyOf(path);
-    if (!this.#found.has(key)) this.#found.set(key, offset);
+    if (!this.offsets.has(key)) this.offsets.set(key, offset);
   }
 
   #skipBlank(): void {

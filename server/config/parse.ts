@@ -45,11 +45,13 @@ export function parseSettings(text: string, file: string): Result<Settings, read
     return err([new ConfigMistake(file, { line: error.line, column: error.column }, complaint)]);
   }
   const reader = new TableReader();
+  const places = locate(text);
+  for (const { path, text } of places.impossibleDates)
+    reader.complain(path, `expected a day that exists, got ${text}`);
   const settings = readDocument(document, reader);
   if (settings !== undefined) return ok(settings);
-  const find = locate(text);
   const mistakes = reader.complaints.map(
-    (complaint) => new ConfigMistake(file, find(complaint.path), complaint),
+    (complaint) => new ConfigMistake(file, places.find(complaint.path), complaint),
   );
   const order = (mistake: ConfigMistake): number =>
     (mistake.position?.line ?? 0) * 1e6 + (mistake.position?.column ?? 0);
