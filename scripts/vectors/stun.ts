@@ -157,6 +157,8 @@ export function stunSuccesses(): object[] {
   return [
     response("IPv4", success(v4.source, v4.sourcePort), v4),
     response("IPv6", success(v6.source, v6.sourcePort), v6),
+    response("IPv4, opened for 30 s", success(v4.source, 30), { ...v4, sourcePort: 30 }),
+    response("IPv6, refused", success(v6.source, 0xff01), { ...v6, sourcePort: 0xff01 }),
     ...bad.map(([name, data]) => response(name, data, null)),
   ];
 }

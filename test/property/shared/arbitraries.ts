@@ -82,6 +82,7 @@ export const request: fc.Arbitrary<Request> = fc.oneof(
     fromPort: nothing,
     lifetime: zero,
     connections: zero,
+    detail: fc.option(fc.integer({ min: 1, max: 10 }), { nil: undefined }),
     service: nothing,
     body: nothing,
   }),

@@ -29,7 +29,7 @@ test("one request has one encoding: what decodes after a change encodes to those
 });
 
 test("any change of version, reserved flags or padding is a drop", () => {
-  const places = [0, 2, 35, ...Array.from({ length: 12 }, (_, index) => 84 + index)];
+  const places = [0, 2, ...Array.from({ length: 12 }, (_, index) => 84 + index)];
   fc.assert(
     fc.property(
       request,
