@@ -138,7 +138,7 @@ export class Daemon {
     this.#revision = loaded.value.revision;
     for (const device of loaded.value.devices) this.#devices.put(device, mayKnock(this.#settings, device));
 
-    const replays = new ReplayWindow<Told>(this.#journal.floor);
+    const replays = new ReplayWindow<Told>(this.#journal.spent);
     for (const entry of this.#journal.entries) replays.record(entry, entry.source, undefined);
     const { skew } = this.#settings;
     const parts = { now: systemNow, skew, devices: this.#devices, replays, journal: this.#journal };

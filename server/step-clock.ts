@@ -40,8 +40,10 @@ export class StepClock {
     const { now, skew, devices, replays, journal } = this.#parts;
     const at = now();
     devices.advance(at);
-    const [oldest] = skewWindow(at, skew);
-    if (oldest !== undefined && journal.forget(oldest).ok) replays.forget(oldest);
+    const steps = skewWindow(at, skew);
+    const [oldest, newest] = [steps[0], steps.at(-1)];
+    if (oldest !== undefined && newest !== undefined && journal.forget(oldest, newest).ok)
+      replays.forget(oldest);
     const left = devices.work(SLICE);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.tick(), left > 0 ? PAUSE : millisLeft(at));

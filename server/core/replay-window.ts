@@ -1,6 +1,7 @@
 import type { Address } from "../../shared/address.ts";
 import type { TimeStep } from "../../shared/brand.ts";
 import { NONCE_BYTES, TAG_BYTES } from "../../shared/constants.ts";
+import type { SpentSteps } from "./spent-steps.ts";
 
 /** tag || nonce. */
 export const ID_BYTES = TAG_BYTES + NONCE_BYTES;
@@ -41,7 +42,7 @@ const TOO_MANY = { kind: "too-many" } as const;
 /**
  * What was used, for as long as its step can come up again. Only what a device's own key made gets here.
  *
- * Nothing used is ever taken for new: steps that are forgotten are refused from then on, even if the clock is set back.
+ * Nothing used is ever taken for new: the steps that are forgotten are spent, should the clock be set back.
  */
 export class ReplayWindow<A> {
   readonly #limits: ReplayLimits;
@@ -49,18 +50,13 @@ export class ReplayWindow<A> {
   readonly #steps = new Map<TimeStep, Map<string, Map<string, Used<A>>>>();
   readonly #answered: Used<A>[] = [];
   #oldestAnswer = 0;
-  #floor: number;
+  readonly #spent: SpentSteps;
   #size = 0;
 
-  /** Steps up to `floor` are refused; -1 = none. */
-  constructor(floor = -1, limits: Partial<ReplayLimits> = {}) {
-    this.#floor = floor;
+  /** Of the steps that are spent nothing is taken; those that are forgotten here are added to them. */
+  constructor(spent: SpentSteps, limits: Partial<ReplayLimits> = {}) {
+    this.#spent = spent;
     this.#limits = { ...LIMITS, ...limits };
-  }
-
-  /** The last step that is refused whatever comes; -1 = none. */
-  get floor(): number {
-    return this.#floor;
   }
 
   get size(): number {
@@ -69,7 +65,7 @@ export class ReplayWindow<A> {
 
   /** What a use would be. Changes nothing. */
   classify(use: Use, source: Address, port: number): Standing<A> {
-    if (use.step <= this.#floor) return SPENT_STEP;
+    if (this.#spent.has(use.step)) return SPENT_STEP;
     const [tag, nonce] = textOf(use.id);
     const uses = this.#steps.get(use.step)?.get(tag);
     const used = uses?.get(nonce);
@@ -104,13 +100,13 @@ export class ReplayWindow<A> {
     this.#oldestAnswer = (this.#oldestAnswer + 1) % this.#limits.answers;
   }
 
-  /** Forgets the steps before `oldest`. Those that were used in are refused from now on. */
+  /** Forgets what was used in steps before `oldest`. Those steps are spent from now on. */
   forget(oldest: TimeStep): void {
     for (const [step, secrets] of [...this.#steps]) {
       if (step >= oldest) continue;
       for (const uses of secrets.values()) this.#size -= uses.size;
       this.#steps.delete(step);
-      this.#floor = Math.max(this.#floor, step);
+      this.#spent.add(step);
     }
   }
 }

@@ -45,15 +45,10 @@ const action = fc.oneof(
 describe("the device table", () => {
   test("knows, after any history, exactly the tags of the window's steps", () => {
     fc.assert(
-      fc.property(fc.array(action, { maxLength: 25 }), (actions) => {
+      fc.property(fc.array(action, { maxLength: 25 }), fc.boolean(), (actions, isFed) => {
         const feed = new TagSet();
-        const table = new DeviceTable({
-          serverId: SERVER_ID,
-          skew: SKEW,
-          knock: undefined,
-          seed: SEED,
-          feed,
-        });
+        const options = { serverId: SERVER_ID, skew: SKEW, knock: undefined, seed: SEED };
+        const table = new DeviceTable(isFed ? { ...options, feed } : options);
         const model = new Map<string, Device>();
         let now = NOW;
         table.advance(now);

@@ -25,7 +25,7 @@ const change = fc.oneof(
   fc.record({ into: fc.nat(message.length), bytes: fc.uint8Array({ maxLength: 12 }) }),
 );
 const mutated = fc.tuple(fc.array(change, { maxLength: 4 }), fc.boolean()).map(([changes, isMended]) => {
-  let bytes = message.slice();
+  let bytes: Uint8Array = message.slice();
   for (const change of changes) {
     if ("at" in change) bytes[change.at] = change.value;
     else if ("from" in change) {
@@ -33,7 +33,8 @@ const mutated = fc.tuple(fc.array(change, { maxLength: 4 }), fc.boolean()).map((
     } else bytes = concat(bytes.subarray(0, change.into), change.bytes, bytes.subarray(change.into));
   }
   // The length field put right, so that more than the header is looked at.
-  if (isMended && bytes.length >= 20) new DataView(bytes.buffer).setUint16(2, bytes.length - 20);
+  if (isMended && bytes.length >= 20)
+    new DataView(bytes.buffer, bytes.byteOffset).setUint16(2, bytes.length - 20);
   return bytes;
 });
 

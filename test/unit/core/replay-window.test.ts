@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { TimeStep } from "../../../shared/brand.ts";
 import { knockId, ReplayWindow } from "../../../server/core/replay-window.ts";
+import { SpentSteps } from "../../../server/core/spent-steps.ts";
 import { address, bytesFrom } from "../../support/core.ts";
 
 const here = address("192.0.2.1");
@@ -9,20 +10,20 @@ const use = (name: string, step = 5) => ({ step: step as TimeStep, id: bytesFrom
 
 describe("the replay window", () => {
   test("a use of which only the bytes are known any more is a replay from anywhere", () => {
-    const window = new ReplayWindow<string>();
+    const window = new ReplayWindow<string>(new SpentSteps());
     window.record(use("a"), undefined, undefined);
     expect(window.classify(use("a"), here, 1000)).toEqual({ kind: "replay", first: undefined });
   });
 
   test("after a restart the address is known but not the port: a duplicate that is told nothing", () => {
-    const window = new ReplayWindow<string>();
+    const window = new ReplayWindow<string>(new SpentSteps());
     window.record(use("a"), here, undefined);
     expect(window.classify(use("a"), here, 1000)).toEqual({ kind: "duplicate", answer: undefined });
     expect(window.classify(use("a"), there, 1000)).toEqual({ kind: "replay", first: here });
   });
 
   test("an answer goes to the address and port that asked, and to nobody else", () => {
-    const window = new ReplayWindow<string>();
+    const window = new ReplayWindow<string>(new SpentSteps());
     window.record(use("a"), here, 1000);
     window.answered(use("a"), "opened");
     expect(window.classify(use("a"), here, 1000)).toEqual({ kind: "duplicate", answer: "opened" });
@@ -31,7 +32,7 @@ describe("the replay window", () => {
   });
 
   test("keeps the newest answers and remembers the uses of all", () => {
-    const window = new ReplayWindow<string>(-1, { answers: 2 });
+    const window = new ReplayWindow<string>(new SpentSteps(), { answers: 2 });
     for (const name of ["a", "b", "c"]) {
       window.record(use(name), here, 1000);
       window.answered(use(name), name);
@@ -42,22 +43,24 @@ describe("the replay window", () => {
   });
 
   test("an answer to something unknown is not kept", () => {
-    const window = new ReplayWindow<string>();
+    const window = new ReplayWindow<string>(new SpentSteps());
     window.answered(use("a"), "opened");
     expect(window.classify(use("a"), here, 1000).kind).toBe("new");
   });
 
   test("steps that nothing was used in are forgotten without a trace", () => {
-    const window = new ReplayWindow<string>();
+    const spent = new SpentSteps();
+    const window = new ReplayWindow<string>(spent);
     window.record(use("a", 5), here, 1000);
     window.forget(100 as TimeStep);
-    expect(window.floor).toBe(5);
+    expect([...spent.single]).toEqual([5]);
+    expect(window.classify(use("b", 4), here, 1000).kind).toBe("new");
     expect(window.classify(use("b", 5), here, 1000).kind).toBe("spent-step");
     expect(window.classify(use("b", 6), here, 1000).kind).toBe("new");
   });
 
   test("the knock of a secret and step is one thing, whoever knocks", () => {
-    const window = new ReplayWindow<string>();
+    const window = new ReplayWindow<string>(new SpentSteps());
     const knock = { step: 5 as TimeStep, id: knockId(bytesFrom("tag", 8)) };
     expect(knock.id).toHaveLength(32);
     window.record(knock, here, 1000);
@@ -67,7 +70,7 @@ describe("the replay window", () => {
   });
 
   test("4096 uses of one secret in one step, then no more of it, and others go on", () => {
-    const window = new ReplayWindow<string>();
+    const window = new ReplayWindow<string>(new SpentSteps());
     const numbered = (tag: string, n: number, step = 5) => {
       const id = new Uint8Array(32);
       id.set(bytesFrom(tag, 8));
