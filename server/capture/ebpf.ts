@@ -1,3 +1,4 @@
+import { STUN_MAX_BYTES } from "../../shared/stun.ts";
 import { type Comparison, JUMP, KEEP_ALL, type Line, type Size } from "./bpf.ts";
 
 /**
@@ -46,8 +47,8 @@ const MAP_DESCRIPTOR = 1;
 
 const STUN_HEADER_BYTES = 20;
 const USERNAME = 0x0006;
-/** No message that the filter lets through has room for more. */
-const MOST_ATTRIBUTES = 145;
+/** No message has room for more before and with a user name that carries a packet: 193 bytes, padded to 196. */
+const MOST_ATTRIBUTES = (STUN_MAX_BYTES - STUN_HEADER_BYTES - (4 + 196)) / 4 + 1;
 /** 11 characters of base64 hold the 8 bytes of the tag, and two bits of what follows. */
 const TAG_CHARACTERS = 11;
 /** First and last character of each run of the alphabet, and what to add to get its value (RFC 4648 §4). */
@@ -151,8 +152,8 @@ function knownStunTag(program: Program, at: number, map: number): void {
   program.add(ADD, X, 0, at + STUN_HEADER_BYTES);
   program.add(MOVE, COUNT, 0, MOST_ATTRIBUTES);
   program.label("attribute");
-  program.add(ADD, COUNT, 0, -1);
   program.add(IF_EQUAL, COUNT, 0, 0, "drop");
+  program.add(ADD, COUNT, 0, -1);
   program.add(LOAD_AT[2], 0, X, 0);
   program.add(IF_EQUAL, R0, 0, USERNAME, "user name");
   program.add(LOAD_AT[2], 0, X, 2);

@@ -104,9 +104,8 @@ function parseV4(frame: Frame, at: number, length: number): FrameFault | undefin
   const { data } = frame;
   const header = (data.getUint8(at) & 15) * 4;
   const total = data.getUint16(at + 2);
-  if (header < 20 || total < header) return "lengths";
+  if (header < 20) return "lengths";
   if ((data.getUint16(at + 6) & 0x3fff) !== 0) return "fragment";
-  if (length < header) return "truncated";
   frame.family = 4;
   frame.sourceAt = at + 12;
   frame.destinationAt = at + 16;

@@ -92,6 +92,27 @@ describe.each(families)("IPv%s", (family) => {
     expect(payloadOf(frame)).toHaveLength(10);
   });
 
+  test("a SYN's options are part of its header", () => {
+    const withOptions = edited(Buffer.concat([syn(family, 10000), Buffer.alloc(20, 1)]), (copy) => {
+      copy.writeUInt16BE(family === 4 ? copy.length : copy.length - 40, family === 4 ? 2 : 4);
+      copy.writeUInt8(10 << 4, header + 12);
+    });
+    expect(parsed(withOptions)).toBe("knock");
+    for (let length = header + 20; length < withOptions.length; length++) {
+      expect(parsed(withOptions.subarray(0, length)), `${length} bytes`).toBe("truncated");
+    }
+  });
+
+  test("nothing of the last frame is left in the next", () => {
+    const frame = new Frame();
+    expect(parsed(syn(family, 10000), PLAN, frame)).toBe("knock");
+    expect(frame.tcpFlags).toBe(2);
+    expect(parsed(spa, PLAN, frame)).toBe("spa");
+    const fresh = new Frame();
+    parsed(spa, PLAN, fresh);
+    expect(frame).toEqual(fresh);
+  });
+
   test("padding after the packet is not part of it", () => {
     const frame = new Frame();
     expect(parsed(Buffer.concat([spa, Buffer.alloc(40, 9)]), PLAN, frame)).toBe("spa");
@@ -120,14 +141,15 @@ describe.each(families)("IPv%s", (family) => {
   test("a STUN Binding Request of 28 to 600 bytes is taken, by its fixed fields", () => {
     for (const length of [28, 144 + 4, 600]) expect(parsed(udp(family, stun(length)))).toBe("stun");
     for (const length of [20, 24, 604]) expect(parsed(udp(family, stun(length)))).toBe("not-ours");
-    for (const [at, what] of [
-      [0, "class"],
-      [1, "method"],
-      [3, "length"],
-      [4, "cookie"],
-      [7, "cookie"],
+    for (const [at, bit, what] of [
+      [0, 1, "class"],
+      [1, 1, "method"],
+      [3, 1, "longer"],
+      [3, 4, "shorter"],
+      [4, 1, "cookie"],
+      [7, 1, "cookie"],
     ] as const) {
-      const other = edited(stun(240), (copy) => copy.writeUInt8(copy.readUInt8(at) ^ 1, at));
+      const other = edited(stun(240), (copy) => copy.writeUInt8(copy.readUInt8(at) ^ bit, at));
       expect(parsed(udp(family, other)), what).toBe("not-ours");
     }
   });
@@ -198,7 +220,11 @@ test("IPv4 options are stepped over", () => {
 test("IPv4 header and total lengths must fit together", () => {
   const packet = udp(4, Buffer.alloc(144));
   for (let words = 0; words < 5; words++) {
-    expect(parsed(edited(packet, (copy) => copy.writeUInt8(0x40 | words, 0)))).toBe("lengths");
+    const shorter = Buffer.concat([packet.subarray(0, words * 4), packet.subarray(20), Buffer.alloc(20)]);
+    shorter.writeUInt8(0x40 | words, 0);
+    shorter.writeUInt8(17, 9);
+    shorter.writeUInt16BE(0, 6);
+    expect(parsed(shorter), `${words} words`).toBe("lengths");
   }
   for (const total of [0, 19, 20, 27, 171]) {
     expect(parsed(edited(packet, (copy) => copy.writeUInt16BE(total, 2))), `total ${total}`).toBe("lengths");
