@@ -1,85 +1,47 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  bind,
-  close,
-  errnoName,
-  pollReadable,
-  recv,
-  sendto,
-  setsockopt,
-  socket,
-} from "../../../server/sys/libc.ts";
+import { pollReadable, recv, setsockopt } from "../../../server/sys/libc.ts";
+import { UdpSocket } from "../../support/udp-socket.ts";
+import { eventually } from "../../lab/wait.ts";
 
-const AF_INET = 2;
-const SOCK_DGRAM_NONBLOCK = 2 | 0x800 | 0x80000;
 const IP_RECVERR = 11;
 const MSG_ERRQUEUE = 0x2000;
-const PORT = 41_873;
 const CLOSED_PORT = 41_874;
 
-let fd: number;
-const buffer = new Uint8Array(256);
+let socket: UdpSocket;
 
 beforeEach(() => {
-  fd = socket(AF_INET, SOCK_DGRAM_NONBLOCK, 0);
-  expect(errnoName(bind(fd, loopback(PORT)))).toBe("no error");
+  socket = new UdpSocket(41_873);
 });
 
-afterEach(() => {
-  close(fd);
-});
-
-function loopback(port: number): Buffer {
-  const address = Buffer.alloc(16);
-  address.writeUInt16LE(AF_INET, 0);
-  address.writeUInt16BE(port, 2);
-  address.set([127, 0, 0, 1], 4);
-  return address;
-}
-
-async function until(done: () => boolean): Promise<void> {
-  for (let round = 0; !done(); round++) {
-    if (round > 500) throw new Error("not within 5 s");
-    await sleep(10);
-  }
-}
-
-function receiveAll(): string[] {
-  const seen: string[] = [];
-  for (;;) {
-    const length = recv(fd, buffer);
-    if (errnoName(length) === "EAGAIN") return seen;
-    seen.push(length < 0 ? errnoName(length) : Buffer.from(buffer.subarray(0, length)).toString());
-  }
-}
+afterEach(() => socket.close());
 
 test("promises that a reader makes go on at once", async () => {
   const order: string[] = [];
-  const poll = pollReadable(fd, () => {
-    receiveAll();
+  const poll = pollReadable(socket.fd, () => {
+    socket.receiveAll();
     void Promise.resolve().then(() => order.push("promise"));
     setImmediate(() => order.push("next turn"));
   });
-  sendto(fd, Buffer.from("x"), loopback(PORT));
-  await until(() => order.length === 2);
+  socket.send("x");
+  await eventually("the next turn", () => order.length === 2);
   expect(order).toEqual(["promise", "next turn"]);
   poll.close();
 });
 
 test("stop, start and close do what they say, in any order", async () => {
   let woken = 0;
-  const poll = pollReadable(fd, () => {
+  const poll = pollReadable(socket.fd, () => {
     woken++;
-    receiveAll();
+    socket.receiveAll();
   });
   poll.stop();
-  sendto(fd, Buffer.from("x"), loopback(PORT));
+  socket.send("x");
   await sleep(30);
   expect(woken).toBe(0);
   poll.start();
-  await until(() => woken === 1);
-  sendto(fd, Buffer.from("x"), loopback(PORT));
+  await eventually("it wakes", () => woken === 1);
+  socket.send("x");
   poll.close();
   poll.close();
   poll.start();
@@ -89,15 +51,15 @@ test("stop, start and close do what they say, in any order", async () => {
 });
 
 test("an error on the descriptor does not end the watch", async () => {
-  setsockopt(fd, 0, IP_RECVERR, 1);
+  setsockopt(socket.fd, 0, IP_RECVERR, 1);
   const seen: string[] = [];
-  const poll = pollReadable(fd, () => {
-    seen.push(...receiveAll());
-    recv(fd, buffer, MSG_ERRQUEUE);
+  const poll = pollReadable(socket.fd, () => {
+    seen.push(...socket.receiveAll());
+    recv(socket.fd, new Uint8Array(256), MSG_ERRQUEUE);
   });
-  sendto(fd, Buffer.from("x"), loopback(CLOSED_PORT));
-  await until(() => seen.includes("ECONNREFUSED"));
-  sendto(fd, Buffer.from("after"), loopback(PORT));
-  await until(() => seen.includes("after"));
+  socket.send("x", CLOSED_PORT);
+  await eventually("the error is seen", () => seen.includes("ECONNREFUSED"));
+  socket.send("after");
+  await eventually("the watch goes on", () => seen.includes("after"));
   poll.close();
 });
