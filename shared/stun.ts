@@ -37,7 +37,7 @@ export interface StunRequest {
 
 /**
  * The packet in a Binding Request, or undefined where the datagram is not one or its user name carries no packet.
- * The message's own integrity is not looked at: the packet inside has its AEAD.
+ * Whose it is, and whether it is whole, is not looked at here; see {@link isSigned} and the packet's AEAD.
  */
 export function decodeStunRequest(message: Uint8Array): StunRequest | undefined {
   if (message.length < STUN_MIN_BYTES || message.length > STUN_MAX_BYTES) return undefined;
@@ -46,6 +46,21 @@ export function decodeStunRequest(message: Uint8Array): StunRequest | undefined 
     return undefined;
   const packet = fromBase64(name.subarray(0, UFRAG_CHARACTERS));
   return packet && { transactionId: new Uint8Array(message.subarray(8, HEADER_BYTES)), packet };
+}
+
+/**
+ * Whether a Binding Request carries MESSAGE-INTEGRITY (RFC 8489 §14.5) made with the step's `ice`. It binds the
+ * transaction id, which the answer repeats, to the packet: nobody on the way can have one packet answered as another.
+ */
+export function isSigned(message: Uint8Array, icePassword: string): boolean {
+  const integrity = attribute(message, MESSAGE_INTEGRITY);
+  if (integrity?.length !== 20) return false;
+  const at = integrity.byteOffset - message.byteOffset - 4;
+  const covered = concat(
+    header(BINDING_REQUEST, at + 24 - HEADER_BYTES, message.subarray(8, HEADER_BYTES)),
+    message.subarray(HEADER_BYTES, at),
+  );
+  return constantTimeEqual(integrity, hmac(sha1, ascii(icePassword), covered));
 }
 
 /**

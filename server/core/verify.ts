@@ -3,7 +3,13 @@ import { NONCE_BYTES, PACKET_BYTES, TAG_BYTES } from "../../shared/constants.ts"
 import type { KeySchedule } from "../../shared/key-schedule.ts";
 import { decodeRequest, type Request } from "../../shared/request.ts";
 import { openPacket } from "../../shared/seal.ts";
-import { decodeStunRequest, STUN_MAX_BYTES, STUN_MIN_BYTES, type StunRequest } from "../../shared/stun.ts";
+import {
+  decodeStunRequest,
+  isSigned,
+  STUN_MAX_BYTES,
+  STUN_MIN_BYTES,
+  type StunRequest,
+} from "../../shared/stun.ts";
 import { stepAt } from "../../shared/time-step.ts";
 import type { DropReason } from "./counters.ts";
 import type { Device, Slot } from "./device.ts";
@@ -72,8 +78,12 @@ export class Verifier {
     if (text < 0 || !decodeTag(bytes, text, this.#tag)) return FORM;
     const hit = this.#devices.findTag(this.#tag, 0);
     if (hit === undefined) return TAG;
-    const stun = decodeStunRequest(bytes.subarray(at, at + length));
-    return stun ? this.#open(hit, stun.packet, stun) : FORM;
+    const message = bytes.subarray(at, at + length);
+    const stun = decodeStunRequest(message);
+    if (stun === undefined) return FORM;
+    const verdict = this.#open(hit, stun.packet, stun);
+    const isWhole = verdict.kind === "drop" || isSigned(message, hit.schedule.keys(hit.step).ice);
+    return isWhole ? verdict : FORGED;
   }
 
   #open(hit: Hit, packet: Uint8Array, stun: StunRequest | undefined): Verdict {

@@ -140,6 +140,16 @@ describe("anything else is dropped, and for the reason that comes first", () => 
     }
   });
 
+  test("a packet under another transaction id, whose answer would seem to be another packet's", () => {
+    const message = sender.stun(packet);
+    expect(reason(message)).toBe("authentic");
+    for (let at = 8; at < 20; at++) {
+      const changed = Uint8Array.from(message);
+      changed[at] = (changed[at] ?? 0) ^ 1;
+      expect(reason(changed)).toBe("forged");
+    }
+  });
+
   test("every truncation and extension of a STUN request", () => {
     const message = sender.stun(packet);
     for (let length = 0; length < message.length; length++) {
