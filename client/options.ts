@@ -2,6 +2,7 @@ import type { Given, Options } from "./args.ts";
 import { DEFAULT_TIMEOUT_MS, timingFor } from "./send-spa.ts";
 import type { Manner, Session } from "./session.ts";
 import { FORMS } from "./spa-packet.ts";
+import { UNLOCK } from "./unlock.ts";
 import { milliseconds, oneOf } from "./values.ts";
 
 /** Options that several commands share. */
@@ -12,6 +13,7 @@ export const FAMILY = {
 
 export const SENDING = {
   ...FAMILY,
+  ...UNLOCK,
   form: { value: "spa|stun", help: "the packet as it is, or as a browser would send it" },
   timeout: { value: "seconds", help: `how long to wait for a reply (${DEFAULT_TIMEOUT_MS / 1000})` },
 } as const satisfies Options;

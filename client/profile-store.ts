@@ -77,11 +77,16 @@ export class ProfileStore {
     });
   }
 
-  /** Removes a profile, secrets and all. Works on a damaged one too. */
-  async remove(name: string): Promise<void> {
+  /** Throws where there is no profile of this name; one that is damaged is there. */
+  assertThere(name: string): void {
     assertName(name);
     checkPrivateFolder(this.#folder);
     if (!list(this.#folder).includes(`${name}.json`)) throw this.#unknown(name);
+  }
+
+  /** Removes a profile, secrets and all. Works on a damaged one too. */
+  async remove(name: string): Promise<void> {
+    this.assertThere(name);
     await withLock(this.#lock, () => removePrivate(this.pathOf(name)));
   }
 

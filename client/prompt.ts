@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { openSync, readSync } from "node:fs";
 import { ReadStream, WriteStream } from "node:tty";
 import { usage } from "./ui.ts";
 
@@ -6,17 +6,27 @@ import { usage } from "./ui.ts";
 
 const [TERMINAL_IN, TERMINAL_OUT] =
   process.platform === "win32" ? ["\\\\.\\CONIN$", "\\\\.\\CONOUT$"] : ["/dev/tty", "/dev/tty"];
+const NEWLINE = 10;
 const [CTRL_C, CTRL_D, BACKSPACE, DELETE] = ["\u0003", "\u0004", "\b", "\u007f"];
 
 /** The line that was typed, which is not shown; undefined where there is no terminal. */
-export async function askHidden(question: string): Promise<string | undefined> {
+export function askHidden(question: string): Promise<string | undefined> {
+  return converse(question, () => undefined);
+}
+
+/** The same, with what is typed shown. */
+export function askLine(question: string): Promise<string | undefined> {
+  return converse(question, (output, text) => output.write(text));
+}
+
+async function converse(question: string, echo: Echo): Promise<string | undefined> {
   const terminal = openTerminal();
   if (terminal === undefined) return undefined;
   const { input, output } = terminal;
   try {
     output.write(question);
     input.setRawMode(true);
-    return await typedLine(input);
+    return await typedLine(input, (text) => echo(output, text));
   } finally {
     input.setRawMode(false);
     output.write("\n");
@@ -34,34 +44,40 @@ function openTerminal(): { input: ReadStream; output: WriteStream } | undefined 
   }
 }
 
-function typedLine(input: ReadStream): Promise<string> {
+type Echo = (output: WriteStream, text: string) => void;
+
+function typedLine(input: ReadStream, echo: (text: string) => void): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = "";
     input.setEncoding("utf8").on("data", (chunk: string) => {
       for (const key of chunk) {
         if (key === "\r" || key === "\n") return resolve(text);
         if (key === CTRL_C || key === CTRL_D) return reject(usage("stopped at the prompt"));
-        if (key === BACKSPACE || key === DELETE) text = text.slice(0, -1);
-        else text += key;
+        if (key !== BACKSPACE && key !== DELETE) {
+          text += key;
+          echo(key);
+        } else if (text !== "") {
+          text = text.slice(0, -1);
+          echo("\b \b");
+        }
       }
     });
     input.once("end", () => resolve(text));
   });
 }
 
-/** The first line that comes from a descriptor which the caller has opened for us, at most 1024 bytes. */
+const LONGEST_LINE = 1024;
+
+/** The next line from a descriptor that the caller has opened for us. Read byte by byte: what follows is left for later. */
 export function lineFromDescriptor(option: string, fd: number): string {
-  const buffer = Buffer.alloc(1024);
-  let length = 0;
+  const byte = Buffer.alloc(1);
+  const line: number[] = [];
   try {
-    while (length < buffer.length && !buffer.subarray(0, length).includes(10)) {
-      const count = readSync(fd, buffer, length, buffer.length - length, null);
-      if (count === 0) break;
-      length += count;
+    while (line.length < LONGEST_LINE && readSync(fd, byte, 0, 1, null) === 1 && byte[0] !== NEWLINE) {
+      line.push(byte[0] ?? 0);
     }
-    if (fd > 2) closeSync(fd);
   } catch (error) {
     throw usage(`--${option}: cannot read descriptor ${fd} (${(error as NodeJS.ErrnoException).code})`);
   }
-  return buffer.subarray(0, length).toString("utf8").split("\n")[0]?.replace(/\r$/, "") ?? "";
+  return Buffer.from(line).toString("utf8").replace(/\r$/, "");
 }

@@ -103,7 +103,13 @@ async function settle(
   const asking: Wish = { type: "rotate", body: next.ephemeral };
   const asked = await session.send(current, asking, targets, { ...manner, onDone: undefined });
   if (asked.best === undefined) return asked;
-  if (asked.best.reply.result !== "rotated") {
+  const { result } = asked.best.reply;
+  if (result === "expired" && !isNew) {
+    // S is retired, so an earlier use of S' arrived, and only its replies did not.
+    const again = await prove(session, next, wish, targets, manner);
+    return again.best === undefined ? asked : again;
+  }
+  if (result !== "rotated") {
     return enrolling ? asked : session.send(current, wish, targets, manner);
   }
   await session.changeKeys((keys) =>

@@ -69,6 +69,8 @@ export interface SendOptions {
   readonly localPort?: number | undefined;
   /** Called as soon as a reply says that it worked; the others then still have their grace. */
   readonly onDone?: ((delivery: Answered) => void) | undefined;
+  /** Ends the waiting. */
+  readonly until?: AbortSignal | undefined;
   readonly clock?: Clock;
 }
 
@@ -82,16 +84,19 @@ export async function sendSpa(
   options: SendOptions = {},
 ): Promise<Delivery[]> {
   const enough = new AbortController();
+  const stop = (): void => enough.abort();
+  options.until?.addEventListener("abort", stop, { once: true });
   const timers: NodeJS.Timeout[] = [];
   const results = shipments.map(async (shipment) => {
     const delivery = await deliver(shipment, timing, options, enough.signal);
     if (delivery.state !== "answered") return delivery;
     if (delivery.done) options.onDone?.(delivery);
-    timers.push(setTimeout(() => enough.abort(), delivery.done ? timing.grace : timing.graceAfterNo));
+    timers.push(setTimeout(stop, delivery.done ? timing.grace : timing.graceAfterNo));
     return delivery;
   });
   const deliveries = await Promise.all(results);
   for (const timer of timers) clearTimeout(timer);
+  options.until?.removeEventListener("abort", stop);
   return deliveries;
 }
 

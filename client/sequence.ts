@@ -2,7 +2,6 @@ import type { Port, TimeStep, UnixMillis } from "../shared/brand.ts";
 import { TockError } from "../shared/errors.ts";
 import { KeySchedule } from "../shared/key-schedule.ts";
 import { knockSequence } from "../shared/knock-sequence.ts";
-import type { Secret } from "../shared/secret.ts";
 import { millisLeft, stepAt } from "../shared/time-step.ts";
 import type { Session } from "./session.ts";
 
@@ -15,17 +14,16 @@ export interface Sequence {
   readonly transport: "tcp" | "udp";
 }
 
-export function sequenceAt(
-  session: Session,
-  now: UnixMillis,
-  secret: Secret = session.keys.current,
-): Sequence {
+/** Of the secret that the server holds, as far as the client knows. */
+export function sequenceAt(session: Session, now: UnixMillis): Sequence {
   const { name, info } = session.profile;
   if (info.knock === undefined) {
     const hint = `tock open ${name} sends an SPA packet, which is better in every way`;
     throw new TockError("refused", `this device may not knock at ${name}`, hint);
   }
-  const schedule = new KeySchedule(secret, info.serverId);
+  const { current, next, enrolling } = session.keys;
+  const isNext = next !== undefined && (next.acknowledged || enrolling);
+  const schedule = new KeySchedule(isNext ? next.secret : current, info.serverId);
   const step = stepAt(now);
   const ports = knockSequence(info.knock, (block) => schedule.derive("knock", step, block));
   return { ports, step, millisLeft: millisLeft(now), transport: info.knock.transport };

@@ -52,12 +52,17 @@ export class Ui {
     write(2, `tock: ${this.paint("cyan", "hint:", 2)} ${text}`);
   }
 
+  /** An error that is part of a result, on standard error alone. */
+  trouble(error: TockError): void {
+    write(2, `tock: ${this.paint("red", "error:", 2)} ${error.message}`);
+    if (error.hint !== undefined) this.hint(error.hint);
+  }
+
   /** `facts` go into the JSON beside the error. */
   error(error: TockError, facts: object = {}): void {
     const { code, message, hint = null } = error;
     this.data({ ok: false, error: { code, message, hint }, ...facts });
-    write(2, `tock: ${this.paint("red", "error:", 2)} ${error.message}`);
-    if (error.hint !== undefined) this.hint(error.hint);
+    this.trouble(error);
   }
 
   paint(style: "green" | "red" | "yellow" | "cyan" | "bold" | "dim", text: string, fd: 1 | 2): string {

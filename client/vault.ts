@@ -1,7 +1,9 @@
+import { TockError } from "../shared/errors.ts";
 import type { Keys, StoredKeys } from "./profile.ts";
 
-/** How the secrets of a profile get into its file and out of it. */
+/** How the secrets of a profile get out of its file and into it again. */
 export interface Vault {
+  /** Throws a TockError where the key does not fit. */
   open(stored: StoredKeys): Keys;
   seal(keys: Keys): StoredKeys;
 }
@@ -9,8 +11,8 @@ export interface Vault {
 /** Secrets in the clear, guarded by the file's mode. */
 export const plainVault: Vault = {
   open(stored) {
-    if (stored.kind !== "plain") throw new Error("vault: expected secrets in the clear");
-    return stored.keys;
+    if (stored.kind === "plain") return stored.keys;
+    throw new TockError("invalid", "the profile was locked while this ran", "try again");
   },
   seal: (keys) => ({ kind: "plain", keys }),
 };

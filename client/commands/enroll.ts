@@ -1,20 +1,21 @@
 import type { Enrolment } from "../../shared/enrolment.ts";
 import { TockError } from "../../shared/errors.ts";
-import type { Options } from "../args.ts";
+import type { Given, Options } from "../args.ts";
 import { ask } from "../ask.ts";
 import { systemClock } from "../clock.ts";
 import { defineCommand } from "../command.ts";
 import { readEnrolment } from "../link-input.ts";
 import { mannerOf, SENDING } from "../options.ts";
+import { chosenVault, PROTECTION } from "../protection.ts";
 import { ProfileStore } from "../profile-store.ts";
 import { clockError, failure, isDone, targetsJson, warnOfClock } from "../report.ts";
 import { type Outcome, Session } from "../session.ts";
-import { plainVault } from "../vault.ts";
 import { EXIT, exitCodeOf, type Ui } from "../ui.ts";
 import { family } from "../values.ts";
 
 const OPTIONS = {
   name: { value: "profile", help: "what to call it; otherwise the name that the server gives itself" },
+  ...PROTECTION,
   ...SENDING,
 } as const satisfies Options;
 
@@ -34,7 +35,7 @@ the link opens nothing any more. Where the server cannot be reached, that happen
   async run({ given, words }, ui) {
     const only = family(given);
     const enrolment = await readEnrolment(words[0] ?? "", ui);
-    const session = await makeProfile(enrolment, given.name ?? enrolment.server);
+    const session = await makeProfile(enrolment, given.name ?? enrolment.server, given);
     if (enrolment.isStatic) return tellEnrolled(session, "static", undefined, ui);
     const manner = mannerOf(session, given);
     const outcome = await ask(session, { type: "ping" }, await session.targets(only), manner);
@@ -45,17 +46,23 @@ the link opens nothing any more. Where the server cannot be reached, that happen
 });
 
 /** Stores what the link holds, or takes up the same enrolment where an earlier run was cut off. */
-async function makeProfile(enrolment: Enrolment, name: string): Promise<Session> {
+async function makeProfile(
+  enrolment: Enrolment,
+  name: string,
+  given: Given<typeof PROTECTION>,
+): Promise<Session> {
   const { secret, ...info } = enrolment;
   const now = systemClock.now();
   const keys = { current: secret, since: now, enrolling: !enrolment.isStatic, next: undefined };
   const store = new ProfileStore();
   if (store.has(name)) {
-    const earlier = Session.open(name, store);
+    const earlier = await Session.open(name, given);
     if (earlier.keys.enrolling && earlier.keys.current.equals(secret)) return earlier;
   }
-  await store.create({ name, info, createdAt: now, keys: plainVault.seal(keys) });
-  return Session.open(name, store);
+  const vault = await chosenVault(name, info, given);
+  const profile = { name, info, createdAt: now, keys: vault.seal(keys) };
+  await store.create(profile);
+  return Session.of(store, profile, vault);
 }
 
 function facts(session: Session, outcome: Outcome | undefined): object {

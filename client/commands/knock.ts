@@ -1,13 +1,17 @@
 import { TockError } from "../../shared/errors.ts";
 import type { Options } from "../args.ts";
+import { ask } from "../ask.ts";
 import { defineCommand } from "../command.ts";
-import { FAMILY } from "../options.ts";
+import { FAMILY, mannerOf } from "../options.ts";
+import { isDone } from "../report.ts";
+import type { Target } from "../send-spa.ts";
 import { DEFAULT_SPACING_MS, sendKnock, TRANSPORTS } from "../send-knock.ts";
 import { sequenceAt } from "../sequence.ts";
 import { portsOf, tcpPort } from "../service-port.ts";
 import { Session } from "../session.ts";
 import { connectWithRetry } from "../tcp.ts";
-import { EXIT } from "../ui.ts";
+import { UNLOCK } from "../unlock.ts";
+import { EXIT, type Ui } from "../ui.ts";
 import { family, milliseconds, oneOf, serviceNamed, wholeNumber } from "../values.ts";
 
 const OPTIONS = {
@@ -16,6 +20,7 @@ const OPTIONS = {
   wait: { help: "watch the service's TCP port until it takes a connection" },
   timeout: { value: "seconds", help: "how long to watch it (3)" },
   ...FAMILY,
+  ...UNLOCK,
 } as const satisfies Options;
 
 export const command = defineCommand({
@@ -36,11 +41,12 @@ which can be reached, or -4 or -6. Nothing answers a knock: without --wait the e
     const timeout = milliseconds("timeout", given.timeout, 100, 60_000) ?? 3_000;
     const chosen = oneOf("transport", given.transport, TRANSPORTS);
     const only = family(given);
-    const session = Session.open(words[0] ?? "");
+    const session = await Session.open(words[0] ?? "", given);
     const { name, info } = session.profile;
+    const targets = await session.targets(only);
+    await endRotation(session, targets, ui);
     const sequence = sequenceAt(session, session.clock.now());
     const transport = chosen ?? sequence.transport;
-    const targets = await session.targets(only);
 
     let reason: string | undefined;
     for (const { address } of targets) {
@@ -69,3 +75,12 @@ which can be reached, or -4 or -6. Nothing answers a knock: without --wait the e
     throw new TockError("io", `cannot send to ${name}: ${reason ?? "no address"}`, "check the network");
   },
 });
+
+/** A sequence comes from the secret that both sides hold, so a rotation that stands open is ended first. */
+async function endRotation(session: Session, targets: readonly Target[], ui: Ui): Promise<void> {
+  const { next, enrolling } = session.keys;
+  if (next === undefined && !enrolling) return;
+  const outcome = await ask(session, { type: "ping" }, targets, mannerOf(session, {}));
+  if (isDone(outcome)) return;
+  ui.warn("a rotation stands open and could not be ended, so this sequence may be that of an old secret");
+}

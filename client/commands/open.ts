@@ -1,9 +1,9 @@
 import { TockError } from "../../shared/errors.ts";
 import type { Options } from "../args.ts";
-import { ask, rotateWhenDue } from "../ask.ts";
+import { rotateWhenDue } from "../ask.ts";
 import { defineCommand } from "../command.ts";
 import { mannerOf, SENDING } from "../options.ts";
-import { OTP, promptForCode, secondFactor } from "../otp.ts";
+import { askWithCode, OTP, secondFactor } from "../otp.ts";
 import { printPacket } from "../print-packet.ts";
 import {
   clockError,
@@ -59,7 +59,7 @@ where the number of connections is limited.`,
       connections: wholeNumber("connections", given.connections, 1, 255) ?? 0,
     };
     const only = family(given);
-    const session = Session.open(words[0] ?? "");
+    const session = await Session.open(words[0] ?? "", given);
     const service = serviceNamed(session.profile.info, words[1]);
     const manner = mannerOf(session, given, given["no-reply"] === undefined);
     if (given.wait && tcpPort(service) === undefined)
@@ -73,7 +73,7 @@ where the number of connections is limited.`,
     if (given.print) return printPacket(session, wish, manner, ui);
 
     const targets = await session.targets(only);
-    const outcome = await askWithCode(session, wish, targets, manner, ui);
+    const outcome = await askWithCode(session, wish, targets, manner);
     if (given.wait && (outcome.best === undefined || isDone(outcome))) {
       return watch(session, service, outcome, targets, manner, ui);
     }
@@ -83,21 +83,6 @@ where the number of connections is limited.`,
     return EXIT.ok;
   },
 });
-
-/** Asks again with a code where the server wants one that nobody knew of. */
-async function askWithCode(
-  session: Session,
-  wish: Wish,
-  targets: Target[],
-  manner: Manner,
-  ui: Ui,
-): Promise<Outcome> {
-  const outcome = await ask(session, wish, targets, manner);
-  if (outcome.best?.reply.result !== "second-factor" || wish.otp !== undefined) return outcome;
-  ui.detail("the server asks for a second-factor code");
-  const otp = await promptForCode(session);
-  return otp === undefined ? outcome : ask(session, { ...wish, otp }, targets, manner);
-}
 
 function facts(session: Session, service: Service, outcome: Outcome): object {
   return {

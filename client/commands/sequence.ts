@@ -4,6 +4,7 @@ import { FAMILY, sleep } from "../options.ts";
 import { type Sequence, sequenceAt } from "../sequence.ts";
 import { FORMATS, type Format } from "../sequence-formats.ts";
 import { Session } from "../session.ts";
+import { UNLOCK } from "../unlock.ts";
 import { EXIT, type Ui, usage } from "../ui.ts";
 import { family } from "../values.ts";
 
@@ -11,6 +12,7 @@ const OPTIONS = {
   nmap: { help: "print a line of nmap for each port" },
   watch: { help: "print the next sequence as each step begins, until stopped" },
   ...FAMILY,
+  ...UNLOCK,
 } as const satisfies Options;
 
 export const command = defineCommand({
@@ -23,7 +25,7 @@ export const command = defineCommand({
     ["tock sequence myserver --nmap | sh", "knock with nmap alone"],
   ],
   async run({ given, words }, ui) {
-    const session = Session.open(words[0] ?? "");
+    const session = await Session.open(words[0] ?? "", given);
     const formats = (Object.keys(FORMATS) as Format[]).filter((format) => given[format]);
     if (formats.length > 1) throw usage(`--${formats.join(" and --")} are given both`, "choose one of them");
     const [format] = formats;

@@ -151,8 +151,7 @@ export class FakeDaemon implements AsyncDisposable {
   }
 
   #answer(seen: Seen, secret: Secret, packet: Uint8Array, step: number, transactionId?: Uint8Array) {
-    if (seen.under === "retired") return undefined;
-    const result = this.#decide(seen, secret);
+    const result = seen.under === "retired" ? "expired" : this.#decide(seen, secret);
     if (result === undefined) return undefined;
     const keys = new KeySchedule(secret, this.serverId).keys(timeStep(step));
     const source = unwrap(parseAddress(seen.from.address));

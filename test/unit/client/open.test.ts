@@ -3,17 +3,10 @@ import { decodeRequest } from "../../../shared/request.ts";
 import { FakeDaemon } from "./fake-daemon.ts";
 import { Tock } from "./run-tock.ts";
 
-async function enrolled(daemon: FakeDaemon, changes = {}): Promise<Tock> {
-  const tock = await Tock.create();
-  const { code, stderr } = await tock.run(["enroll", "-"], { input: daemon.link(changes) });
-  if (code !== 0) throw new Error(stderr);
-  return tock;
-}
-
 describe("tock open", () => {
   test("sends one packet per address, each with a nonce of its own, and says what opened", async () => {
     await using daemon = await FakeDaemon.start({}, { v6: true });
-    await using tock = await enrolled(daemon);
+    await using tock = await Tock.enrolledAt(daemon);
     const { code, stdout, stderr } = await tock.run(["open", "fake"]);
     expect({ code, stdout, stderr }).toEqual({
       code: 0,
@@ -27,7 +20,7 @@ describe("tock open", () => {
 
   test("asks for what the options say", async () => {
     await using daemon = await FakeDaemon.start();
-    await using tock = await enrolled(daemon);
+    await using tock = await Tock.enrolledAt(daemon);
     const options = ["--for", "5m", "--allow", "2001:db8::7", "--source-port", "4001", "--connections", "2"];
     const result = await tock.json(["open", "fake", "web", "--otp", "012 345", ...options]);
     expect(result).toMatchObject({ ok: true, result: "opened", service: "web", lifetime: 300 });
@@ -47,7 +40,7 @@ describe("tock open", () => {
   test("sends the same bytes again until a reply comes", async () => {
     let lost = 0;
     await using daemon = await FakeDaemon.start({ loseReply: () => ++lost <= 2 });
-    await using tock = await enrolled(daemon);
+    await using tock = await Tock.enrolledAt(daemon);
     expect((await tock.run(["open", "fake"])).code).toBe(0);
     expect(daemon.seen.length).toBe(3);
     expect(new Set(daemon.seen.map(({ datagram }) => datagram.toString("hex"))).size).toBe(1);
@@ -55,7 +48,7 @@ describe("tock open", () => {
 
   test("without a reply says so with exit code 3, and what it may be", async () => {
     await using daemon = await FakeDaemon.start({ answer: () => undefined });
-    await using tock = await enrolled(daemon);
+    await using tock = await Tock.enrolledAt(daemon);
     const { code, stdout, stderr } = await tock.run(["open", "fake", "--timeout", "0.5"]);
     expect(code).toBe(3);
     expect(stdout).toBe("");
@@ -65,7 +58,7 @@ describe("tock open", () => {
 
   test("with --no-reply asks for none, waits for none, and exits with 3", async () => {
     await using daemon = await FakeDaemon.start();
-    await using tock = await enrolled(daemon);
+    await using tock = await Tock.enrolledAt(daemon);
     const { code, stdout } = await tock.run(["open", "fake", "--no-reply"]);
     expect({ code, stdout }).toEqual({ code: 3, stdout: "sent to fake, not confirmed\n" });
     await expect.poll(() => daemon.seen.map(({ request }) => request.replyWanted)).toEqual([false]);
@@ -74,7 +67,7 @@ describe("tock open", () => {
   test("takes a reply for what it is only if it answers this packet", async () => {
     const replies: Buffer[] = [];
     await using daemon = await FakeDaemon.start();
-    await using tock = await enrolled(daemon);
+    await using tock = await Tock.enrolledAt(daemon);
     daemon.mangleReply = (reply) => {
       replies.push(reply);
       return Buffer.from(reply.map((byte, index) => (index === 87 ? byte ^ 1 : byte)));
@@ -93,7 +86,7 @@ describe("tock open", () => {
     ["pong", 1, 'fake refused: it answered "pong" to a request of another kind'],
   ] as const)("result %s is exit code %i and words", async (result, exit, words) => {
     await using daemon = await FakeDaemon.start({ answer: () => result });
-    await using tock = await enrolled(daemon);
+    await using tock = await Tock.enrolledAt(daemon);
     const { code, stdout, stderr } = await tock.run(["open", "fake"]);
     expect(code).toBe(exit);
     expect(stdout).toBe("");
@@ -102,15 +95,18 @@ describe("tock open", () => {
 
   test("the STUN form opens too", async () => {
     await using daemon = await FakeDaemon.start();
-    await using tock = await enrolled(daemon);
+    await using tock = await Tock.enrolledAt(daemon);
     const { code, stdout } = await tock.run(["open", "fake", "--form", "stun"]);
-    expect({ code, stdout }).toEqual({ code: 0, stdout: "opened ssh (tcp/22) on fake for 30 s, to 127.0.0.1\n" });
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: "opened ssh (tcp/22) on fake for 30 s, to 127.0.0.1\n",
+    });
     expect(daemon.seen[0]?.datagram.subarray(0, 2).toString("hex")).toBe("0001");
   });
 
   test("--print gives a packet that opens, and sends nothing", async () => {
     await using daemon = await FakeDaemon.start();
-    await using tock = await enrolled(daemon);
+    await using tock = await Tock.enrolledAt(daemon);
     const { code, stdout } = await tock.run(["open", "fake", "--print"]);
     expect(code).toBe(0);
     expect(daemon.seen).toEqual([]);
@@ -121,7 +117,7 @@ describe("tock open", () => {
 
   test("a clock that is wrong by more than 5 s is told", async () => {
     await using daemon = await FakeDaemon.start({ clockOffset: 12_000 });
-    await using tock = await enrolled(daemon);
+    await using tock = await Tock.enrolledAt(daemon);
     const { code, stderr } = await tock.run(["open", "fake"]);
     expect(code).toBe(0);
     expect(stderr).toMatch(/^tock: warning: this machine's clock is 1[12](\.\d)? s behind the server's/);

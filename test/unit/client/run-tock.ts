@@ -2,6 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ProfileStore } from "../../../client/profile-store.ts";
+import type { UnixMillis } from "../../../shared/brand.ts";
+import type { Enrolment } from "../../../shared/enrolment.ts";
+import type { FakeDaemon } from "./fake-daemon.ts";
 import { type Output, run } from "../../lab/exec.ts";
 
 const CLI = fileURLToPath(new URL("../../../client/cli.ts", import.meta.url));
@@ -20,6 +24,13 @@ export class Tock implements AsyncDisposable {
     return new Tock(await mkdtemp(join(tmpdir(), "tock-test-")));
   }
 
+  /** One that is enrolled at a daemon, as profile `fake`. */
+  static async enrolledAt(daemon: FakeDaemon, changes: Partial<Enrolment> = {}): Promise<Tock> {
+    const tock = await Tock.create();
+    await tock.enrol(daemon, "fake", changes);
+    return tock;
+  }
+
   run(
     args: readonly string[],
     options: { input?: string; env?: Record<string, string> } = {},
@@ -33,6 +44,14 @@ export class Tock implements AsyncDisposable {
     const { code, stdout, stderr } = await this.run([...args, "--json"], options);
     if (code !== 0) throw new Error(`tock ${args.join(" ")}: exit code ${code}\n${stderr}${stdout}`);
     return JSON.parse(stdout) as Record<string, unknown>;
+  }
+
+  /** Puts a profile of the daemon's device into the folder, as enrolment would. */
+  async enrol(daemon: FakeDaemon, name = "fake", changes: Partial<Enrolment> = {}): Promise<void> {
+    const { secret, ...info } = daemon.enrolment(changes);
+    const since = Date.now() as UnixMillis;
+    const keys = { current: secret, since, enrolling: !info.isStatic, next: undefined };
+    await new ProfileStore(this.home).create({ name, info, createdAt: since, keys: { kind: "plain", keys } });
   }
 
   profilePath(name: string): string {
