@@ -5,7 +5,7 @@ import { err, ok, type Result } from "../../shared/result.ts";
 export type Row = Record<string, unknown>;
 
 /** How long a command waits for another's write before it gives up. */
-const BUSY_MILLIS = 5000;
+const BUSY_MILLIS = 2000;
 
 /**
  * One SQLite database, every write durable when its call returns (WAL, synchronous = FULL), what is deleted overwritten.
@@ -89,7 +89,7 @@ const CODES: Readonly<Record<number, readonly [message: string, hint?: string]>>
   10: ["the disk failed to read or write", "look at the kernel's log"],
   11: ["damaged", "restore a backup, or enrol the devices anew after tockd init"],
   13: ["the disk is full", "make room; nothing was changed"],
-  14: ["cannot be opened", "look at the folder's owner and mode"],
+  14: ["cannot be opened for writing", "look at its owner and mode, and whether the disk is read-only"],
   26: ["damaged: not a database", "restore a backup, or enrol the devices anew after tockd init"],
 };
 

@@ -147,10 +147,10 @@ test("every key and item of any document is found where it was written", () => {
         }
       }
       parse(to.text);
-      const { find } = locate(to.text);
+      const found = locate(to.text);
       for (const [path, offset] of places) {
         const before = to.text.slice(0, offset).split("\n");
-        expect(find(path)).toEqual({ line: before.length, column: (before.at(-1)?.length ?? 0) + 1 });
+        expect(found.find(path)).toEqual({ line: before.length, column: (before.at(-1)?.length ?? 0) + 1 });
       }
     }),
     { numRuns: 500 },
