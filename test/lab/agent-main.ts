@@ -16,7 +16,9 @@ function probe(to: Endpoint, timeout: number, from: Endpoint | undefined): Promi
     const settle = (result: ProbeResult): void => {
       clearTimeout(timer);
       socket.removeAllListeners().on("error", () => undefined);
-      socket.resetAndDestroy();
+      // A socket that still connects would go on sending SYNs until it can be reset.
+      if (socket.connecting) socket.destroy();
+      else socket.resetAndDestroy();
       resolve(result);
     };
     const timer = setTimeout(() => settle("filtered"), timeout);

@@ -1,0 +1,157 @@
+import { writeFile } from "node:fs/promises";
+import { stringify, type TomlTable } from "smol-toml";
+import type { Argv, Output } from "./exec.ts";
+import type { Host } from "./host.ts";
+import type { Process } from "./process.ts";
+import { tock, tockd } from "./programs.ts";
+import { eventually } from "./wait.ts";
+
+export const BACKENDS = ["iptables", "nftables"] as const;
+export type Backend = (typeof BACKENDS)[number];
+
+export interface ServerSetup {
+  readonly backend?: Backend;
+  /** `[services.NAME]`; by default ssh on tcp/22. */
+  readonly services?: Readonly<Record<string, TomlTable>>;
+  /** `[users.NAME]`; a user without services gets all of them. By default alice, who may knock. */
+  readonly users?: Readonly<Record<string, TomlTable>>;
+  /** Any other table, and more keys of `[server]`. */
+  readonly tables?: Readonly<Record<string, TomlTable>>;
+  /** Makes the state folder a disk of this size ("8M"), which can be filled; seen only by this server's processes. */
+  readonly disk?: string;
+  /** Makes the daemon's environment. */
+  readonly env?: (host: Host) => Promise<Record<string, string>>;
+}
+
+/** tockd on a host of the lab: its configuration, its commands and the running daemon. */
+export class TockServer {
+  readonly host: Host;
+  readonly config: string;
+  readonly state: string;
+  #env: Record<string, string> = {};
+  /** Holds the mount namespace in which the state folder is a disk of its own. */
+  #disk: Process | undefined;
+  #process: Process | undefined;
+
+  private constructor(host: Host) {
+    this.host = host;
+    this.config = host.path("tockd.toml");
+    this.state = host.path("state");
+  }
+
+  /** Makes the server's identity, writes the configuration and puts the guard on. The daemon is not started yet. */
+  static async create(host: Host, setup: ServerSetup = {}): Promise<TockServer> {
+    const server = new TockServer(host);
+    server.#env = (await setup.env?.(host)) ?? {};
+    if (setup.disk !== undefined) await server.#mountDisk(setup.disk);
+    const flags = [
+      "--state",
+      server.state,
+      "--socket",
+      host.path("tockd.sock"),
+      "--address",
+      host.address.v4,
+    ];
+    await server.must("init", ...flags);
+    await server.configure(setup);
+    await server.must("guard", "on");
+    return server;
+  }
+
+  /** Writes another configuration; a running daemon does not notice by itself. */
+  async configure(setup: ServerSetup): Promise<void> {
+    const services = setup.services ?? { ssh: { ports: ["tcp/22"] } };
+    const users = Object.entries(setup.users ?? { alice: { knock: true } });
+    const all = Object.keys(services);
+    const text = stringify({
+      ...setup.tables,
+      server: {
+        name: "server",
+        addresses: [this.host.address.v4, this.host.address.v6],
+        state: this.state,
+        socket: this.host.path("tockd.sock"),
+        ...setup.tables?.["server"],
+      },
+      firewall: { backend: setup.backend ?? "iptables" },
+      services,
+      users: Object.fromEntries(users.map(([name, user]) => [name, { services: all, ...user }])),
+    });
+    await writeFile(this.config, text, { mode: 0o600 });
+  }
+
+  /** Runs a command of tockd with this server's configuration. */
+  command(...args: string[]): Promise<Output> {
+    return this.host.run(this.#where(tockd(...args, "--config", this.config)));
+  }
+
+  /** Like {@link command}; anything but exit code 0 throws. Gives standard output. */
+  async must(...args: string[]): Promise<string> {
+    return await this.host.must(this.#where(tockd(...args, "--config", this.config)));
+  }
+
+  /** Starts the daemon and waits until it answers. */
+  async start(): Promise<Process> {
+    const argv = this.#where(tockd("run", "--config", this.config));
+    this.#process = this.host.start(argv, { env: this.#env });
+    await this.#process.waitFor(/ready/);
+    return this.#process;
+  }
+
+  /** Runs a command that sees the daemon's own disk (see {@link ServerSetup.disk}). */
+  async inside(argv: Argv): Promise<string> {
+    return await this.host.must(this.#where(argv));
+  }
+
+  get process(): Process {
+    if (this.#process === undefined) throw new Error("tockd was not started");
+    return this.#process;
+  }
+
+  /** Ends the daemon (the guard stays). */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    await this.process.stop(signal);
+  }
+
+  async restart(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    await this.stop(signal);
+    await this.start();
+  }
+
+  /** What the daemon logged, one object a line; lines that are not JSON are left out. */
+  log(): Record<string, unknown>[] {
+    const lines = this.process.stdout.split("\n").filter((line) => /^\{.*\}$/.test(line));
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  /** Waits for a log line with this message and these fields. */
+  async logged(message: string, fields: Readonly<Record<string, unknown>> = {}): Promise<void> {
+    const fits = (line: Record<string, unknown>): boolean =>
+      line["msg"] === message && Object.entries(fields).every(([key, value]) => line[key] === value);
+    await eventually(`the log says ${message} ${JSON.stringify(fields)}`, () => this.log().some(fits));
+  }
+
+  /** Adds a device and gives its enrolment link. */
+  async addDevice(id: string, ...flags: string[]): Promise<string> {
+    const output = await this.must("device", "add", id, "--link", ...flags);
+    const link = /tock:\/\/enroll\/1#\S+/.exec(output)?.[0];
+    if (link === undefined) throw new Error(`no link in: ${output}`);
+    return link;
+  }
+
+  async #mountDisk(size: string): Promise<void> {
+    const script = `mkdir ${this.state} && mount -t tmpfs -o size=${size},mode=700 tmpfs ${this.state} && echo mounted`;
+    this.#disk = this.host.start(["sh", "-c", `${script} && exec sleep infinity`]);
+    await this.#disk.waitFor(/mounted/);
+  }
+
+  #where(argv: Argv): Argv {
+    if (this.#disk === undefined) return argv;
+    return ["nsenter", "--target", String(this.#disk.pid), "--mount", "--", ...argv];
+  }
+
+  /** Adds a device and enrols it on a client host. The profile is called `server`. */
+  async enrol(client: Host, id: string, ...flags: string[]): Promise<void> {
+    const link = await this.addDevice(id, ...flags);
+    await client.must(tock("enroll", "-"), { input: `${link}\n` });
+  }
+}
