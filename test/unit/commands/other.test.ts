@@ -1,0 +1,157 @@
+import { execFileSync } from "node:child_process";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Secret as OtpSecret, TOTP, URI } from "otpauth";
+import { beforeEach, describe, expect, test } from "vitest";
+import { loadSettings } from "../../../server/config/load.ts";
+import { DeviceStore } from "../../../server/store/device-store.ts";
+import { hex } from "../../../shared/bytes.ts";
+import { decodeEnrolment } from "../../../shared/enrolment.ts";
+import { unwrap } from "../../../shared/result.ts";
+import { NOON, type Ran, scratch, tockd } from "../../support/tockd.ts";
+
+let config: string;
+let state: string;
+const run = (...args: string[]): Promise<Ran> => tockd([...args, "--config", config]);
+
+beforeEach(async () => {
+  const folder = scratch();
+  config = join(folder, "tockd.toml");
+  state = join(folder, "state");
+  const flags = ["--state", state, "--name", "my", "--address", "203.0.113.7", "--user", "alice"];
+  await run("init", ...flags, "--socket", join(folder, "tockd.sock"));
+});
+
+describe("tockd config", () => {
+  test("prints a configuration that means the same", async () => {
+    const other = join(scratch(), "other.toml");
+    writeFileSync(other, (await run("config")).out, { mode: 0o600 });
+    expect(loadSettings(other)).toEqual(loadSettings(config));
+    expect((await tockd(["config", "--config", other])).out).toBe((await run("config")).out);
+  });
+
+  test("as JSON has the same tables", async () => {
+    const { out } = await run("config", "--json");
+    expect(JSON.parse(out)).toMatchObject({
+      server: { name: "my", port: 62201 },
+      rotation: { rotate_after: "30d", expire_after: "never" },
+      services: { ssh: { ports: ["tcp/22"], ttl: "30s", max_ttl: "10m" } },
+      users: { alice: { services: ["ssh"], second_factor: "off" } },
+    });
+  });
+
+  test("shows no secret of the server or of a device", async () => {
+    const { out: link } = await run("device", "add", "alice/phone", "--link");
+    const device = unwrap(decodeEnrolment(link)).secret;
+    const store = unwrap(DeviceStore.open(state));
+    const { key } = store.identity;
+    store.close();
+    const said = (await run("config")).out + (await run("config", "--json")).out;
+    for (const secret of [device, key]) {
+      expect(said).not.toContain(hex(secret.expose()).slice(0, 8));
+      expect(said).not.toContain(Buffer.from(secret.expose()).toString("base64url").slice(0, 8));
+      expect(said).not.toContain(secret.exposeBase32().slice(0, 8));
+    }
+  });
+});
+
+describe("tockd check", () => {
+  test("counts what it found in order", async () => {
+    expect(await run("check")).toEqual({
+      code: 0,
+      out: `${config}: no mistakes; 1 service, 1 user\n`,
+      note: "",
+    });
+    expect(await run("check", "--json")).toEqual({ code: 0, out: "[]\n", note: "" });
+  });
+
+  test("gives each mistake to programs with its place", async () => {
+    appendFileSync(config, "knok = true\n");
+    const line = readFileSync(config, "utf8").split("\n").length - 1;
+    const { code, out } = await run("check", "--json");
+    expect(code).toBe(2);
+    expect(JSON.parse(out)).toEqual([
+      {
+        file: config,
+        line,
+        column: 1,
+        key: "users.alice.knok",
+        message: "unknown key",
+        hint: "did you mean knock?",
+      },
+    ]);
+  });
+});
+
+describe("tockd user otp", () => {
+  test("makes a secret that authenticator apps agree on", async () => {
+    const { out, note } = await run("user", "otp", "add", "alice", "--uri");
+    const totp = URI.parse(out.trim());
+    expect(totp).toMatchObject({
+      issuer: "Tock my",
+      label: "alice",
+      algorithm: "SHA1",
+      digits: 6,
+      period: 30,
+    });
+    const store = unwrap(DeviceStore.open(state));
+    const secret = unwrap(store.otp.get("alice"))?.secret;
+    store.close();
+    if (!(totp instanceof TOTP) || secret === undefined) throw new Error("there is no secret");
+    expect(secret).toHaveLength(20);
+    expect(hex(totp.secret.bytes)).toBe(hex(secret.expose()));
+    const code = execFileSync(
+      "oathtool",
+      ["--totp", "--now", "2026-11-22 12:00:00 UTC", hex(secret.expose())],
+      { encoding: "utf8" },
+    );
+    expect(
+      new TOTP({ secret: new OtpSecret({ buffer: secret.expose().slice().buffer }) }).generate({
+        timestamp: NOON,
+      }),
+    ).toBe(code.trim());
+    expect(note).toContain(
+      'tock: hint: it is asked for once [users.alice] says second_factor = "required"\n',
+    );
+  });
+
+  test("shows it as QR code and address, or as JSON", async () => {
+    const { out } = await run("user", "otp", "add", "alice");
+    expect(out).toMatch(/^█{20,}\n[^]*\notpauth:\/\/totp\/Tock%20my:alice\?\S+\n$/);
+    await run("user", "otp", "remove", "alice");
+    const { user, uri } = JSON.parse((await run("user", "otp", "add", "alice", "--json")).out) as Record<
+      string,
+      string
+    >;
+    expect([user, uri?.slice(0, 15)]).toEqual(["alice", "otpauth://totp/"]);
+  });
+
+  test("removing one that is required says what that means", async () => {
+    appendFileSync(config, 'second_factor = "required"\n');
+    expect((await run("user", "otp", "add", "alice", "--uri")).note).not.toContain("hint");
+    expect((await run("user", "otp", "remove", "alice")).note).toBe(
+      "the second factor of alice is removed\n" +
+        "tock: hint: alice can open nothing until tockd user otp add alice: the second factor is required\n",
+    );
+  });
+});
+
+describe("help", () => {
+  test.each([
+    ["--help"],
+    ["init", "--help"],
+    ["check", "--help"],
+    ["device", "--help"],
+    ["device", "add", "--help"],
+    ["help", "device"],
+    ["user", "otp", "--help"],
+  ])("tockd %s %s %s", async (...args) => {
+    const ran = await tockd(args.filter((arg) => arg !== undefined));
+    expect(ran).toMatchObject({ code: 0, note: "" });
+    expect(ran.out).toMatch(/^Usage: tockd /);
+  });
+
+  test("says what the exit codes mean", async () => {
+    expect((await tockd(["--help"])).out).toMatch(/Exit codes:\n  0  done\n  1  .*\n  2  /);
+  });
+});
