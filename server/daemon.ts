@@ -1,23 +1,23 @@
 import { randomBytes } from "node:crypto";
 import type { Server } from "node:net";
 import { join } from "node:path";
-import { type DeviceId, type UnixMillis, userOf } from "../shared/brand.ts";
+import type { UnixMillis } from "../shared/brand.ts";
 import { ok, type Result } from "../shared/result.ts";
 import { VERSION } from "../shared/version.ts";
 import type { Handlers, Status } from "./admin/methods.ts";
 import { serveAdmin } from "./admin/server.ts";
+import { Audit } from "./audit.ts";
 import { AfPacketSource } from "./capture/af-packet.ts";
 import { RawUdp } from "./capture/raw-udp.ts";
 import type { Settings } from "./config/settings.ts";
 import { Counters, DROP_REASONS } from "./core/counters.ts";
-import type { Device } from "./core/device.ts";
 import { DeviceTable } from "./core/device-table.ts";
-import { type AuditEvent, isAlarm } from "./core/event.ts";
 import type { Firewall } from "./core/firewall.ts";
 import { KnockTracker } from "./core/knock-tracker.ts";
 import type { PacketSource } from "./core/packet-source.ts";
 import { ReplayWindow } from "./core/replay-window.ts";
 import { Verifier } from "./core/verify.ts";
+import { DeviceKeeper } from "./device-keeper.ts";
 import { createFirewall } from "./firewall/create.ts";
 import { Gate, type Told } from "./gate.ts";
 import { GuardKeeper, GuardWish } from "./guard-keeper.ts";
@@ -30,7 +30,6 @@ import { DeviceStore } from "./store/device-store.ts";
 import { type Journal, openJournal } from "./store/journal.ts";
 import { StoredSecrets } from "./stored-secrets.ts";
 import { flock } from "./sys/libc.ts";
-import { Throttle } from "./throttle.ts";
 
 /** How often what strangers caused is told, in one line. */
 const SUMMARY_MILLIS = 60_000;
@@ -39,7 +38,7 @@ const SUMMARY_MILLIS = 60_000;
 export class Daemon {
   readonly #settings: Settings;
   readonly #log: Log;
-  readonly #throttle = new Throttle();
+  readonly #audit: Audit;
   readonly #counters = new Counters(DROP_REASONS);
   readonly #grants = new OpenGrants();
   readonly #started = performance.now();
@@ -47,9 +46,9 @@ export class Daemon {
   readonly #journal: Journal;
   readonly #firewall: Firewall;
   readonly #devices: DeviceTable;
+  readonly #keeper: DeviceKeeper;
   readonly #guard: GuardKeeper;
   readonly #seed: [number, number];
-  #revision = 0;
   #lost = 0;
   #source: PacketSource | undefined;
   readonly #onStop: (() => void)[] = [];
@@ -63,6 +62,7 @@ export class Daemon {
   ) {
     this.#settings = settings;
     this.#log = log;
+    this.#audit = new Audit(log);
     this.#store = store;
     this.#journal = journal;
     this.#firewall = firewall;
@@ -77,7 +77,15 @@ export class Daemon {
         remove: (tags) => this.#source?.tags.remove(tags),
       },
     });
-    const emit = (event: AuditEvent): void => this.#emit(event);
+    const { emit } = this.#audit;
+    this.#keeper = new DeviceKeeper({
+      store,
+      table: this.#devices,
+      grants: this.#grants,
+      firewall,
+      mayKnock: (device) => mayKnock(settings, device),
+      emit,
+    });
     this.#guard = new GuardKeeper(
       firewall,
       guardPlanOf(settings),
@@ -133,10 +141,8 @@ export class Daemon {
     const guarded = this.#guard.start();
     this.#onStop.push(() => this.#guard.stop());
     if (!guarded.ok) return guarded;
-    const loaded = this.#store.loadAll();
+    const loaded = this.#keeper.load();
     if (!loaded.ok) return loaded;
-    this.#revision = loaded.value.revision;
-    for (const device of loaded.value.devices) this.#devices.put(device, mayKnock(this.#settings, device));
 
     const replays = new ReplayWindow<Told>(this.#journal.spent);
     for (const entry of this.#journal.entries) replays.record(entry, entry.source, undefined);
@@ -170,14 +176,10 @@ export class Daemon {
       firewall: this.#firewall,
       journal: (use, source) => this.#journal.append(use, source),
       policy: () => policyOf(this.#settings),
-      secrets: new StoredSecrets(
-        this.#store,
-        (device) => this.#put(device),
-        (event) => this.#emit(event),
-      ),
+      secrets: new StoredSecrets(this.#store, (device) => this.#keeper.put(device), this.#audit.emit),
       checkCode: (device, code, now) => checkCode(this.#store, device, code, now),
       granted: (grant) => this.#grants.add(grant),
-      emit: (event) => this.#emit(event),
+      emit: this.#audit.emit,
       answer:
         this.#settings.server.reply === "never"
           ? undefined
@@ -201,56 +203,18 @@ export class Daemon {
       status: () => this.#status(),
       "guard-on": () => this.#guard.on(),
       "guard-off": () => this.#guard.off(),
-      "devices-changed": () => this.#readChanges(),
+      "devices-changed": () => this.#keeper.readChanges(),
     };
     const server = await serveAdmin(this.#settings.server.socket, 0o600, handlers);
     if (server.ok) this.#onStop.push(() => server.value.close());
     return server;
   }
 
-  #put(device: Device): void {
-    this.#devices.put(device, mayKnock(this.#settings, device));
-  }
-
-  /** Reads what commands changed in the store; who lost a device loses its grants at once. */
-  #readChanges(): Result<undefined> {
-    const changes = this.#store.changedSince(this.#revision);
-    if (!changes.ok) return changes;
-    this.#revision = changes.value.revision;
-    for (const device of changes.value.changed) {
-      this.#put(device);
-      if (!device.enabled) this.#closeGrants(device.id);
-    }
-    for (const id of changes.value.removed) {
-      this.#devices.remove(id);
-      this.#closeGrants(id);
-    }
-    return ok(undefined);
-  }
-
-  #closeGrants(device: DeviceId): void {
-    for (const { service, source } of this.#grants.take(device, systemNow())) {
-      const closed = this.#firewall.close(service.name, source);
-      if (!closed.ok) this.#emit({ kind: "firewall-error", message: closed.error.message, device });
-      else this.#emit({ kind: "closed", device, source, service: service.name, allowed: source });
-    }
-  }
-
-  #emit(event: AuditEvent): void {
-    const held = this.#throttle.pass(event, performance.now());
-    if (held === undefined) return;
-    const { kind, ...fields } = event;
-    const user = "device" in event && event.device !== undefined ? { user: userOf(event.device) } : {};
-    const line = { ...user, ...fields, ...(held > 0 ? { held } : {}) };
-    if (isAlarm(event)) this.#log.warn(line, kind);
-    else this.#log.info(line, kind);
-  }
-
   #summarise(): void {
     const lost = (this.#source?.stats().lost ?? 0) - this.#lost;
     this.#lost += lost;
     const counts = this.#counters.take();
-    if (counts !== undefined || lost > 0) this.#emit({ kind: "drops", counts: counts ?? {}, lost });
+    if (counts !== undefined || lost > 0) this.#audit.emit({ kind: "drops", counts: counts ?? {}, lost });
   }
 
   #status(): Result<Status> {
