@@ -1,6 +1,7 @@
 import { chmod, readFile, rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
+import { buildWeb } from "./build-web.ts";
 
 // One file a program, nothing minified: what is installed can be read. The same sources give the same bytes.
 
@@ -38,3 +39,4 @@ for (const [file, { bytes }] of Object.entries(result.metafile.outputs)) {
   await chmod(new URL(file, root), 0o755);
   console.log(`${file}  ${Math.ceil(bytes / 1024)} kB`);
 }
+await buildWeb(new URL(`${values.outdir}/`, root));

@@ -1,0 +1,36 @@
+import { type Address, parseAddress } from "../../shared/address.ts";
+import { addressDetails, CLOCK_DETAIL, readAddress, secondsAhead } from "../../shared/answer-word.ts";
+import { ask } from "./rotation.ts";
+import type { Reply, Session } from "./session.ts";
+
+/** What a server tells about itself and about us, when asked by pings. */
+export interface Check {
+  /** Seconds by which the server's clock is ahead of this device's. */
+  readonly ahead: number;
+  /** Where the server sees us, one address for each of its own that answered. */
+  readonly seen: readonly Address[];
+}
+
+/** Asks for the clock, then for each piece of the address; undefined and the reply where the first has no answer. */
+export async function check(session: Session): Promise<Check | Reply> {
+  const reply = await ask(session, { type: "ping", detail: CLOCK_DETAIL });
+  if (reply.kind !== "answered" || reply.result !== "pong") return reply;
+  const ahead = secondsAhead(reply.word, Date.now());
+  const seen = await Promise.all(session.info.addresses.map((host) => seenFrom(session, host)));
+  return { ahead, seen: seen.filter((address) => address !== undefined) };
+}
+
+async function seenFrom(session: Session, host: string): Promise<Address | undefined> {
+  const literal = parseAddress(host);
+  if (!literal.ok) return undefined;
+  const { family } = literal.value;
+  const replies = await Promise.all(
+    addressDetails(family).map((detail) =>
+      session.sendTo([host], session.keys.current, { type: "ping", detail }, session.now(), 1_500, true),
+    ),
+  );
+  const words = replies.flatMap((reply) =>
+    reply.kind === "answered" && reply.result === "pong" ? [reply.word] : [],
+  );
+  return words.length === replies.length ? readAddress(words, family) : undefined;
+}
