@@ -1,7 +1,7 @@
 import { type Poll, pollReadable } from "../sys/libc.ts";
 
 /** Two wake-ups within this time (ms) mean that packets come faster than it pays to be woken for each. */
-const BUSY = 1;
+const BUSY = 0.25;
 
 /**
  * Reads a ring when there is something to read: at rest by the kernel's wake-up, which is quickest for the one packet
@@ -38,9 +38,8 @@ export class AdaptivePoll {
   }
 
   #look(): void {
-    const count = this.#drain();
-    if (this.#closed) return;
-    if (count > 0) this.#timer?.refresh();
+    // Both do nothing after close.
+    if (this.#drain() > 0) this.#timer?.refresh();
     else this.#poll.start();
   }
 }

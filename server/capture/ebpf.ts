@@ -154,9 +154,11 @@ function knownStunTag(program: Program, at: number, map: number): void {
   program.label("attribute");
   program.add(IF_EQUAL, COUNT, 0, 0, "drop");
   program.add(ADD, COUNT, 0, -1);
-  program.add(LOAD_AT[2], 0, X, 0);
-  program.add(IF_EQUAL, R0, 0, USERNAME, "user name");
-  program.add(LOAD_AT[2], 0, X, 2);
+  program.add(LOAD_AT[4], 0, X, 0);
+  program.add(COPY, R1, R0);
+  program.add(SHIFT_RIGHT, R1, 0, 16);
+  program.add(IF_EQUAL, R1, 0, USERNAME, "user name");
+  program.add(AND, R0, 0, 0xffff);
   program.add(ADD, R0, 0, 4 + 3);
   program.add(AND, R0, 0, ~3);
   program.add(ADD_REGISTER, X, R0);

@@ -24,7 +24,8 @@ export interface CaptureStats {
 /**
  * The identity tags of the skew window, for a filter in the kernel that drops packets with any other tag.
  * Tags come packed, 8 bytes each; another length throws RangeError. A source whose filter knows no tags ignores
- * them, so the consumer must look the tag up all the same. It takes about 0.5 µs a tag: add a large batch in slices.
+ * them, so the consumer must look the tag up all the same. It takes about 1 µs a tag: add a large batch in slices.
+ * There is room for twice what was last replaced; beyond that all of them move to a larger set at once.
  */
 export interface TagFilter {
   /** Exactly these from now on; nothing is missed while it changes. */
