@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { unwrap } from "../../shared/result.ts";
 import { json, table } from "../ui.ts";
 import { type Context, settingsOf, withStore } from "./context.ts";
-import { type DeviceJson, deviceJson, deviceRow, LIST_HEADING } from "./device-view.ts";
+import { type DeviceJson, DeviceView } from "./device-view.ts";
 import { deviceArgument } from "./values.ts";
 
 interface Flags {
@@ -20,10 +20,10 @@ export function addDeviceList(parent: Command, context: Context): void {
       const settings = settingsOf(command);
       const { devices } = await withStore(settings, (store) => unwrap(store.loadAll()));
       devices.sort((a, b) => (a.id < b.id ? -1 : 1));
-      if (flags.json) ui.out(json(devices.map((device) => deviceJson(device, settings, context.now()))));
+      const view = new DeviceView(settings, context.now());
+      if (flags.json) ui.out(json(devices.map((device) => view.json(device))));
       else if (devices.length === 0) ui.note("no device is enrolled; tockd device add enrols one\n");
-      else
-        ui.out(table([LIST_HEADING, ...devices.map((device) => deviceRow(device, settings, context.now()))]));
+      else ui.out(table([DeviceView.heading, ...devices.map((device) => view.row(device))]));
     });
   parent
     .command("show")
@@ -34,7 +34,7 @@ export function addDeviceList(parent: Command, context: Context): void {
       const settings = settingsOf(command);
       const id = deviceArgument(name);
       const device = await withStore(settings, (store) => unwrap(store.get(id)));
-      const view = deviceJson(device, settings, context.now());
+      const view = new DeviceView(settings, context.now()).json(device);
       ui.out(flags.json ? json(view) : table(Object.keys(view).map((key) => [key, words(view[key])])));
     });
 }

@@ -19,63 +19,71 @@ export type DeviceState =
   | "static"
   | "active";
 
-function stateOf(device: DeviceRecord, settings: Settings, now: UnixMillis): DeviceState {
-  const user = userOfRecord(device, settings);
-  if (user === undefined) return "no-user";
-  if (!user.enabled) return "user-disabled";
-  if (!device.enabled) return "disabled";
-  if (isPast(user.expiresAt, now) || isPast(device.expiresAt, now)) return "expired";
-  const { expireAfter } = settings.rotation;
-  const secret = device.next ?? device.current;
-  if (expireAfter !== undefined && now - secret.since >= expireAfter * 1000)
-    return "secret-expired";
-  if (device.enrolling) return "enrolling";
-  if (device.next !== undefined) return "rotating";
-  return device.isStatic ? "static" : "active";
-}
-
-function userOfRecord(device: DeviceRecord, settings: Settings): User | undefined {
-  const name = userOf(device.id);
-  return settings.users.find((user) => user.name === name);
-}
-
-function isPast(moment: UnixMillis | undefined, now: UnixMillis): boolean {
-  return moment !== undefined && moment <= now;
-}
-
 export type DeviceJson = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 
-/** For `--json`. Times are RFC 3339; null = none. */
-export function deviceJson(device: DeviceRecord, settings: Settings, now: UnixMillis): DeviceJson {
-  return {
-    device: device.id,
-    state: stateOf(device, settings, now),
-    enabled: device.enabled,
-    enrolling: device.enrolling,
-    static: device.isStatic,
-    services: device.services ?? userOfRecord(device, settings)?.services ?? [],
-    created: time(device.createdAt),
-    secretSince: time(device.current.since),
-    nextSecretSince: time(device.next?.since),
-    secretUntil: time(device.currentUntil),
-    retiredSecrets: device.retired.length,
-    expires: time(device.expiresAt),
-    lastUsed: time(device.lastUse?.at),
-    lastUsedFrom: device.lastUse?.source ?? null,
-  };
-}
+/** Shows devices as they stand under some settings at some moment. */
+export class DeviceView {
+  static readonly heading = ["DEVICE", "STATE", "SECRET", "LAST USED", "FROM", "EXPIRES"] as const;
+  readonly #users: ReadonlyMap<string, User>;
+  readonly #expireAfter: Settings["rotation"]["expireAfter"];
+  readonly #now: UnixMillis;
 
-export const LIST_HEADING = ["DEVICE", "STATE", "SECRET", "LAST USED", "FROM", "EXPIRES"] as const;
+  constructor(settings: Settings, now: UnixMillis) {
+    this.#users = new Map(settings.users.map((user) => [user.name, user]));
+    this.#expireAfter = settings.rotation.expireAfter;
+    this.#now = now;
+  }
 
-export function deviceRow(device: DeviceRecord, settings: Settings, now: UnixMillis): string[] {
-  return [
-    device.id,
-    stateOf(device, settings, now),
-    `${roughly(now - device.current.since)} old`,
-    device.lastUse === undefined ? "never" : `${roughly(now - device.lastUse.at)} ago`,
-    device.lastUse?.source ?? "-",
-    time(device.expiresAt)?.slice(0, 10) ?? "never",
-  ];
+  /** For `--json`. Times are RFC 3339; null = none. */
+  json(device: DeviceRecord): DeviceJson {
+    return {
+      device: device.id,
+      state: this.#state(device),
+      enabled: device.enabled,
+      enrolling: device.enrolling,
+      static: device.isStatic,
+      services: device.services ?? this.#users.get(userOf(device.id))?.services ?? [],
+      created: time(device.createdAt),
+      secretSince: time(device.current.since),
+      nextSecretSince: time(device.next?.since),
+      secretUntil: time(device.currentUntil),
+      retiredSecrets: device.retired.length,
+      expires: time(device.expiresAt),
+      lastUsed: time(device.lastUse?.at),
+      lastUsedFrom: device.lastUse?.source ?? null,
+    };
+  }
+
+  /** A line of the list, under {@link DeviceView.heading}. */
+  row(device: DeviceRecord): string[] {
+    const { current, lastUse, expiresAt } = device;
+    return [
+      device.id,
+      this.#state(device),
+      `${roughly(this.#now - current.since)} old`,
+      lastUse === undefined ? "never" : `${roughly(this.#now - lastUse.at)} ago`,
+      lastUse?.source ?? "-",
+      time(expiresAt)?.slice(0, 10) ?? "never",
+    ];
+  }
+
+  #state(device: DeviceRecord): DeviceState {
+    const user = this.#users.get(userOf(device.id));
+    if (user === undefined) return "no-user";
+    if (!user.enabled) return "user-disabled";
+    if (!device.enabled) return "disabled";
+    if (this.#isPast(user.expiresAt) || this.#isPast(device.expiresAt)) return "expired";
+    const { since } = device.next ?? device.current;
+    if (this.#expireAfter !== undefined && this.#now - since >= this.#expireAfter * 1000)
+      return "secret-expired";
+    if (device.enrolling) return "enrolling";
+    if (device.next !== undefined) return "rotating";
+    return device.isStatic ? "static" : "active";
+  }
+
+  #isPast(moment: UnixMillis | undefined): boolean {
+    return moment !== undefined && moment <= this.#now;
+  }
 }
 
 function time(moment: UnixMillis | undefined): string | null {

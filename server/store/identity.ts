@@ -26,7 +26,7 @@ export function makeFile(file: string, owner: { uid: number; gid: number }): Res
         new TockError(
           "exists",
           `device store ${file} exists already`,
-          "it holds enrolled devices; nothing was changed",
+          "nothing was changed; to begin anew, move the state folder away",
         ),
       );
     }

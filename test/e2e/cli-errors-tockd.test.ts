@@ -531,7 +531,7 @@ const COMMANDS: Record<string, [args: string, code: 1 | 2, ...lines: string[]]> 
     "init",
     1,
     "! device store STATE/tock.db exists already",
-    "? it holds enrolled devices; nothing was changed",
+    "? nothing was changed; to begin anew, move the state folder away",
   ],
   "setting up over a configuration": [
     "init --name other",
