@@ -96,6 +96,30 @@ address = "claimed"\nmax_ttl = "1m"\nsecond_factor = "required"\n`;
   });
 });
 
+describe("limits", () => {
+  const services = (count: number) =>
+    Array.from({ length: count }, (_, n) => `[services.s${n}]\nports = ["tcp/${n + 1}"]\n`).join("");
+  const users = (count: number) =>
+    Array.from({ length: count }, (_, n) => `[users.u${n}]\nservices = ["ssh"]\n`).join("");
+  const SERVER = SMALL.slice(0, SMALL.indexOf("[services"));
+
+  test("64 services, and no more", () => {
+    expect(settings(SERVER + services(64)).services).toHaveLength(64);
+    expect(parseSettings(SERVER + services(65), "FILE")).toMatchObject({
+      ok: false,
+      error: [{ message: "FILE:4:1: services: expected at most 64 tables, got 65" }],
+    });
+  });
+
+  test("10,000 users, and no more", () => {
+    expect(settings(SMALL + users(10_000)).users).toHaveLength(10_000);
+    expect(parseSettings(SMALL + users(10_001), "FILE")).toMatchObject({
+      ok: false,
+      error: [{ message: "FILE:6:1: users: expected at most 10000 tables, got 10001" }],
+    });
+  });
+});
+
 // Documents of every kind of valid value; services take disjoint ports below the knock range.
 const duration = fc
   .tuple(fc.integer({ min: 1, max: 59 }), fc.constantFrom("s", "m", "h"))
