@@ -4,7 +4,7 @@ import { TockError } from "../shared/errors.ts";
 import { type Door, type DoorPlan, openBoundDoor, openDoor } from "./door.ts";
 import { resolveHosts } from "./resolve.ts";
 import type { Outcome } from "./session.ts";
-import { connectWithRetry } from "./tcp.ts";
+import { connectWithRetry, isRefusal } from "./tcp.ts";
 import type { Ui } from "./ui.ts";
 
 /** How long to try to connect to a port that the server says is open. */
@@ -29,7 +29,8 @@ export async function connectThrough(
     const door = await openBoundDoor(plan, ui);
     const socket = await connect(door, to, door.localPort === undefined ? CONNECT_MS : BOUND_MS);
     if (typeof socket !== "string") return { socket, outcome: door.outcome };
-    if (door.localPort === undefined || plan.otp !== undefined) throw unconnected(socket);
+    if (door.localPort === undefined || plan.otp !== undefined || isRefusal(socket))
+      throw unconnected(socket);
     ui.warn(
       `no connection from port ${door.localPort} (${socket}); this opens for others behind the same address too`,
     );
@@ -46,7 +47,7 @@ async function connectUnheard(plan: DoorPlan, to: Destination, ui: Ui): Promise<
   const enough = new AbortController();
   const sending = openDoor({ ...plan, manner: { ...plan.manner, until: enough.signal } }, ui);
   const addresses = plan.targets.map(({ address }) => address);
-  const socket = await connect({ addresses, localPort: undefined }, to, CONNECT_MS);
+  const socket = await connect({ outcome: undefined, addresses, localPort: undefined }, to, CONNECT_MS);
   enough.abort();
   await sending;
   if (typeof socket === "string") throw unconnected(socket);
@@ -54,14 +55,18 @@ async function connectUnheard(plan: DoorPlan, to: Destination, ui: Ui): Promise<
 }
 
 async function connect(
-  door: Pick<Door, "addresses" | "localPort">,
+  door: Door,
   { elsewhere, port }: Destination,
   timeout: number,
 ): Promise<Socket | string> {
   const addresses: readonly Address[] =
     elsewhere === undefined ? door.addresses : await resolveHosts([elsewhere], undefined);
   const targets = addresses.map((address) => ({ address, port }));
-  return connectWithRetry(targets, { timeout, localPort: door.localPort });
+  return connectWithRetry(targets, {
+    timeout,
+    isOpen: door.outcome !== undefined,
+    localPort: door.localPort,
+  });
 }
 
 function unconnected(reason: string): TockError {

@@ -29,9 +29,13 @@ export interface DoorPlan {
   readonly otp: number | undefined;
 }
 
+/** A connection takes the first address that is open, and does not wait long for the others. */
+const GRACE_MS = 50;
+
 /** Opens a service. Throws when that is refused or not answered; where no answer can be hoped for, it just sends. */
 export async function openDoor(plan: DoorPlan, ui: Ui): Promise<Door> {
-  const { session, targets, manner } = plan;
+  const { session, targets } = plan;
+  const manner = hasty(plan.manner);
   const outcome = await askWithCode(session, wishOf(plan, undefined), targets, manner);
   if (!manner.replies)
     return { outcome: undefined, addresses: targets.map(({ address }) => address), localPort: undefined };
@@ -46,18 +50,22 @@ export async function openDoor(plan: DoorPlan, ui: Ui): Promise<Door> {
 export async function openBoundDoor(plan: DoorPlan, ui: Ui): Promise<Door> {
   const { session, targets, otp } = plan;
   const fromPort = await freePort();
-  const manner = { ...plan.manner, localPort: fromPort };
+  const manner = { ...hasty(plan.manner), localPort: fromPort };
   // A code works once, so whether there is a NAT must be known before it is spent.
   const first = otp === undefined ? wishOf(plan, fromPort) : ({ type: "ping" } as const);
   const outcome = await ask(session, first, targets, manner);
   const answers = outcome.deliveries.filter((delivery) => delivery.state === "answered");
   const isBusy = outcome.deliveries.every((delivery) => delivery.state === "unsent");
-  const isChanged = answers.some(({ reply }) => reply.sourcePort !== fromPort);
+  const isChanged = isDone(outcome) && answers.some(({ reply }) => reply.sourcePort !== fromPort);
   if (isChanged) ui.warn("a NAT changes source ports, so this opens for others behind the same address too");
   if (isBusy || isChanged) return openDoor(plan, ui);
   if (outcome.best?.reply.result === "second-factor") return openDoor(plan, ui);
   if (otp === undefined || !isDone(outcome)) return doorOf(session, outcome, fromPort, ui);
   return doorOf(session, await askWithCode(session, wishOf(plan, fromPort), targets, manner), fromPort, ui);
+}
+
+function hasty(manner: Manner): Manner {
+  return { ...manner, timing: { ...manner.timing, grace: GRACE_MS } };
 }
 
 function wishOf({ service, otp }: DoorPlan, fromPort: Port | undefined): Wish {

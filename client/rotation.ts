@@ -37,7 +37,6 @@ export async function askThroughRotation(
   await settle(session, next, isNew, { type: "ping" }, targets, {
     ...manner,
     replies: true,
-    onDone: undefined,
   });
   const { current } = session.keys;
   return session.send(
@@ -52,7 +51,7 @@ export async function askThroughRotation(
 export async function rotate(session: Session, targets: readonly Target[], manner: Manner): Promise<Outcome> {
   const isNew = await begin(session);
   const { next } = session.keys;
-  const quiet = { ...manner, onDone: undefined, localPort: undefined };
+  const quiet = { ...manner, localPort: undefined };
   if (next === undefined) return session.send(session.keys.current, { type: "ping" }, targets, quiet);
   if (!session.profile.info.replies) return askUnheard(session, next, true, { type: "ping" }, targets, quiet);
   return settle(session, next, isNew, { type: "ping" }, targets, { ...quiet, replies: true });
@@ -101,7 +100,7 @@ async function settle(
     if (outcome.best !== undefined) return outcome;
   }
   const asking: Wish = { type: "rotate", body: next.ephemeral };
-  const asked = await session.send(current, asking, targets, { ...manner, onDone: undefined });
+  const asked = await session.send(current, asking, targets, { ...manner });
   if (asked.best === undefined) return asked;
   const { result } = asked.best.reply;
   if (result === "expired" && !isNew) {

@@ -48,6 +48,8 @@ export interface Timing {
 }
 
 const SCHEDULE = [0, 150, 400, 900, 1600, 2400];
+/** Once one target has said yes the others get their packet again at this pace, so that loss does not leave them out. */
+const HURRY = [0, 75, 150, 250];
 export const DEFAULT_TIMEOUT_MS = 3_000;
 
 /** The usual schedule, for a patience of `timeout` ms; after its end one more packet each 1.5 s. */
@@ -59,7 +61,7 @@ export function timingFor(timeout: number): Timing {
   return {
     schedule: [...SCHEDULE, ...late].filter((at) => at === 0 || at < timeout),
     timeout,
-    grace: 150,
+    grace: 400,
     graceAfterNo: 600,
   };
 }
@@ -67,8 +69,6 @@ export function timingFor(timeout: number): Timing {
 export interface SendOptions {
   /** Send from this port of ours, on each family. */
   readonly localPort?: number | undefined;
-  /** Called as soon as a reply says that it worked; the others then still have their grace. */
-  readonly onDone?: ((delivery: Answered) => void) | undefined;
   /** Ends the waiting. */
   readonly until?: AbortSignal | undefined;
   readonly clock?: Clock;
@@ -84,13 +84,14 @@ export async function sendSpa(
   options: SendOptions = {},
 ): Promise<Delivery[]> {
   const enough = new AbortController();
+  const hurry = new AbortController();
   const stop = (): void => enough.abort();
   options.until?.addEventListener("abort", stop, { once: true });
   const timers: NodeJS.Timeout[] = [];
   const results = shipments.map(async (shipment) => {
-    const delivery = await deliver(shipment, timing, options, enough.signal);
+    const delivery = await deliver(shipment, timing, options, { enough: enough.signal, hurry: hurry.signal });
     if (delivery.state !== "answered") return delivery;
-    if (delivery.done) options.onDone?.(delivery);
+    if (delivery.done) hurry.abort();
     timers.push(setTimeout(stop, delivery.done ? timing.grace : timing.graceAfterNo));
     return delivery;
   });
@@ -104,7 +105,7 @@ async function deliver(
   shipment: Shipment,
   timing: Timing,
   options: SendOptions,
-  enough: AbortSignal,
+  { enough, hurry }: { readonly enough: AbortSignal; readonly hurry: AbortSignal },
 ): Promise<Delivery> {
   const { target, packet } = shipment;
   const clock = options.clock ?? systemClock;
@@ -113,6 +114,7 @@ async function deliver(
   const connected = await connect(socket, target, options.localPort);
   if (connected !== undefined) return { target, state: "unsent", reason: connected };
   const timers: NodeJS.Timeout[] = [];
+  const over = new AbortController();
   let sentAt = clock.tick();
   let sent = false;
   let unreachable = false;
@@ -152,12 +154,17 @@ async function deliver(
       });
       send();
       if (timing.timeout === 0) return;
-      for (const at of timing.schedule) if (at > 0) timers.push(setTimeout(send, at));
+      const sendAt = (schedule: readonly number[]): void => {
+        timers.push(...schedule.map((at) => setTimeout(send, at)));
+      };
+      sendAt(timing.schedule.filter((at) => at > 0));
+      hurry.addEventListener("abort", () => sendAt(HURRY), { signal: over.signal });
       timers.push(setTimeout(silent, timing.timeout));
       if (enough.aborted) silent();
-      enough.addEventListener("abort", silent, { once: true });
+      enough.addEventListener("abort", silent, { signal: over.signal });
     });
   } finally {
+    over.abort();
     for (const timer of timers) clearTimeout(timer);
     socket.close();
   }

@@ -20,7 +20,6 @@ export interface Manner {
   /** Without replies: send again by the schedule until this says stop, in place of sending once. */
   readonly until?: AbortSignal | undefined;
   readonly localPort?: number | undefined;
-  readonly onDone?: ((delivery: Answered) => void) | undefined;
 }
 
 /** What came of one request. */

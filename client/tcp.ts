@@ -7,30 +7,36 @@ import type { Target } from "./send-spa.ts";
 export interface ConnectOptions {
   /** Milliseconds until it gives up. */
   readonly timeout: number;
+  /** The port is known to be open: leave it to TCP to try again, since each try of ours is one more connection. */
+  readonly isOpen: boolean;
   /** Connect from this port of ours. */
   readonly localPort?: number | undefined;
 }
 
 /** How long one try waits for an answer: a SYN that met a shut door gets none, and TCP itself tries again only after 1 s. */
 const TRIES_MS = [250, 400, 600, 900, 1_300, 2_000];
-/** Pause after a refusal: the door is open, and whoever should listen behind it may just be starting. */
+/** A refusal means that nobody listens behind an open door, who may just be starting; so it is tried for a while more. */
 const REFUSED_PAUSE_MS = 200;
+const REFUSED_MS = 2_000;
 
 /** A connection to the first target that takes one; or the reason why none did. */
 export async function connectWithRetry(
   targets: readonly Target[],
   options: ConnectOptions,
 ): Promise<Socket | string> {
-  const end = performance.now() + options.timeout;
+  const start = performance.now();
   let reason = "no address";
   for (let turn = 0; ; turn++) {
-    const left = end - performance.now();
-    if (left <= 0) return reason;
-    const patience = Math.min(left, TRIES_MS[turn] ?? 3_000);
-    const results = await firstOf(targets, patience, options.localPort);
-    if (typeof results !== "string") return results;
-    reason = results;
-    if (reason.includes("ECONNREFUSED")) await sleep(Math.min(REFUSED_PAUSE_MS, left));
+    const spent = performance.now() - start;
+    const left = options.timeout - spent;
+    if (left <= 0 || (isRefusal(reason) && spent > REFUSED_MS)) return reason;
+    const patience = options.isOpen ? left : Math.min(left, TRIES_MS[turn] ?? 3_000);
+    const result = await firstOf(targets, patience, options.localPort);
+    if (typeof result !== "string") return result;
+    reason = result;
+    if (isRefusal(reason)) await sleep(Math.min(REFUSED_PAUSE_MS, left));
+    // No way there at all: an answer came at once, and another would too.
+    else if (performance.now() - start - spent < patience / 2) await sleep(patience);
   }
 }
 
@@ -58,8 +64,12 @@ async function firstOf(
   try {
     return await Promise.any(tries);
   } catch {
-    return reasons.find((reason) => reason.includes("ECONNREFUSED")) ?? reasons[0] ?? "no address";
+    return reasons.find(isRefusal) ?? reasons[0] ?? "no address";
   }
+}
+
+export function isRefusal(reason: string): boolean {
+  return reason.startsWith("ECONNREFUSED");
 }
 
 function attempt(

@@ -58,7 +58,7 @@ which can be reached, or -4 or -6. Nothing answers a knock: without --wait the e
       const facts = { profile: name, address: address.text, transport, ports: sequence.ports };
       const port = given.wait ? tcpPort(serviceNamed(info, undefined)) : undefined;
       if (port !== undefined) {
-        const socket = await connectWithRetry([{ address, port }], { timeout });
+        const socket = await connectWithRetry([{ address, port }], { timeout, isOpen: false });
         if (typeof socket === "string") {
           const hint = "is this machine's clock right (to 30 s)? has this sequence been used already?";
           throw new TockError("no-reply", `knocked at ${address.text}, but tcp/${port} stays shut`, hint);

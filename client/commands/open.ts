@@ -1,27 +1,17 @@
-import { TockError } from "../../shared/errors.ts";
 import type { Options } from "../args.ts";
 import { rotateWhenDue } from "../ask.ts";
 import { defineCommand } from "../command.ts";
 import { mannerOf, SENDING } from "../options.ts";
 import { askWithCode, OTP, secondFactor } from "../otp.ts";
 import { printPacket } from "../print-packet.ts";
-import {
-  clockError,
-  failure,
-  tellFailure,
-  isDone,
-  seenFrom,
-  targetsJson,
-  warnOfClock,
-  warnOfSilent,
-} from "../report.ts";
-import { portsOf, type Service, tcpPort } from "../service-port.ts";
-import { type Manner, type Outcome, Session } from "../session.ts";
-import type { Target } from "../send-spa.ts";
+import { isDone } from "../report.ts";
+import { tcpPort } from "../service-port.ts";
+import { type Manner, Session } from "../session.ts";
 import type { Wish } from "../spa-packet.ts";
-import { connectWithRetry } from "../tcp.ts";
-import { EXIT, type Ui, usage } from "../ui.ts";
+import { tellOpened, tellUnopened, tellWatched } from "../tell-open.ts";
+import { usage } from "../ui.ts";
 import { address, duration, family, port, serviceNamed, wholeNumber } from "../values.ts";
+import { watchPort, watchWhile } from "../watch-port.ts";
 
 const OPTIONS = {
   for: { value: "seconds", help: "how long to keep it open; the server may allow less" },
@@ -72,89 +62,19 @@ where the number of connections is limited.`,
     };
     if (given.print) return printPacket(session, wish, manner, ui);
 
-    const targets = await session.targets(only);
-    const outcome = await askWithCode(session, wish, targets, manner);
-    if (given.wait && (outcome.best === undefined || isDone(outcome))) {
-      return watch(session, service, outcome, targets, manner, ui);
+    const asked = { session, service, targets: await session.targets(only), manner };
+    const send = (manner: Manner) => askWithCode(session, wish, asked.targets, manner);
+    if (given.wait && !manner.replies) {
+      const { outcome, seen } = await watchWhile(asked, send);
+      return tellWatched(asked, outcome, seen, ui);
     }
-    if (!isDone(outcome)) return tellUnopened(session, service, outcome, manner, ui);
-    tellOpened(session, service, outcome, ui);
-    await rotateWhenDue(session, outcome, targets, manner);
-    return EXIT.ok;
+    const outcome = await send(manner);
+    const isRefused = outcome.best !== undefined && !isDone(outcome);
+    const code =
+      given.wait && !isRefused
+        ? tellWatched(asked, outcome, await watchPort(asked, outcome), ui)
+        : (isDone(outcome) ? tellOpened : tellUnopened)(asked, outcome, ui);
+    await rotateWhenDue(session, outcome, asked.targets, manner);
+    return code;
   },
 });
-
-function facts(session: Session, service: Service, outcome: Outcome): object {
-  return {
-    profile: session.profile.name,
-    service: service.name,
-    ports: portsOf(service),
-    targets: targetsJson(outcome),
-  };
-}
-
-function tellOpened(session: Session, service: Service, outcome: Outcome, ui: Ui): void {
-  const lifetime = outcome.best?.reply.lifetime;
-  const error = clockError(outcome);
-  const time = lifetime === undefined ? "" : ` for ${lifetime} s`;
-  ui.success(
-    `opened ${service.name} (${portsOf(service)}) on ${session.profile.name}${time}, to ${seenFrom(outcome)}`,
-  );
-  ui.data({
-    ok: true,
-    result: "opened",
-    ...facts(session, service, outcome),
-    lifetime: lifetime ?? null,
-    clockError: error ?? null,
-  });
-  warnOfSilent(ui, outcome);
-  warnOfClock(ui, error);
-}
-
-function tellUnopened(session: Session, service: Service, outcome: Outcome, manner: Manner, ui: Ui): number {
-  if (manner.replies || outcome.deliveries.every(({ state }) => state === "unsent")) {
-    return tellFailure(ui, failure(outcome, session), facts(session, service, outcome));
-  }
-  ui.line(`sent to ${session.profile.name}, not confirmed`);
-  ui.data({ ok: true, result: "sent", ...facts(session, service, outcome) });
-  return EXIT.unconfirmed;
-}
-
-/** Takes the service's own port for the answer. */
-async function watch(
-  session: Session,
-  service: Service,
-  outcome: Outcome,
-  targets: readonly Target[],
-  manner: Manner,
-  ui: Ui,
-): Promise<number> {
-  const port = tcpPort(service) ?? 0;
-  const places = targets.map(({ address }) => ({ address, port }));
-  const socket = await connectWithRetry(places, { timeout: manner.timing.timeout });
-  if (typeof socket !== "string") {
-    const through = socket.remoteAddress ?? "";
-    socket.destroy();
-    if (isDone(outcome)) tellOpened(session, service, outcome, ui);
-    else {
-      ui.success(
-        `opened ${service.name} (${portsOf(service)}) on ${session.profile.name}: ${through} port ${port} takes connections`,
-      );
-      ui.data({
-        ok: true,
-        result: "opened",
-        ...facts(session, service, outcome),
-        lifetime: null,
-        clockError: null,
-      });
-    }
-    return EXIT.ok;
-  }
-  if (!isDone(outcome)) return tellFailure(ui, failure(outcome, session), facts(session, service, outcome));
-  const hint = "is the service running, and does another firewall stand in the way?";
-  throw new TockError(
-    "io",
-    `${service.name} was opened, but tcp/${port} takes no connection: ${socket}`,
-    hint,
-  );
-}

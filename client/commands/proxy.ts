@@ -51,7 +51,7 @@ addresses) is reached by the address that opened. Standard output carries the co
     const isOwn =
       host === name || info.addresses.includes(host) || targets.some(({ address }) => address.text === host);
     const elsewhere = isOwn ? undefined : host;
-    const isBound = given["any-port"] === undefined && manner.replies;
+    const isBound = given["any-port"] === undefined && manner.replies && manner.form === "spa";
     const { socket, outcome } = await connectThrough(plan, { elsewhere, port: port.value }, isBound, ui);
     // It works with S or S' at any moment, so it need not hold up the connection, and may be cut off with it.
     const rotating = outcome && rotateWhenDue(session, outcome, targets, manner);
