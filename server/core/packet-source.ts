@@ -6,7 +6,7 @@ import type { Frame } from "./frame.ts";
  */
 export type FrameView = Readonly<Omit<Frame, "attach">>;
 
-/** What happens to every frame that can be ours. It must not call back later with the view. */
+/** What happens to every frame that can be ours. It must not keep the view. */
 export type FrameHandler = (frame: FrameView) => void;
 
 /** Counters since the source was opened. */
