@@ -55,10 +55,10 @@ export interface GateParts {
 
 /** What becomes of a device's secrets. */
 export interface Secrets {
-  /** `next` was used: it is the device's secret from now on. Gives the device as it is then. */
-  promote(device: Device, source: Address, now: UnixMillis): Device;
-  /** Agrees on a `next` with the device, whose secret in `slot` made the packet. Anything but `rotated` changed nothing. */
-  rotate(device: Device, slot: Slot, ephemeral: Uint8Array, source: Address, now: UnixMillis): ReplyResult;
+  /** `next` was used: it is the device's secret from now on. Gives the device as it is then; undefined = not stored. */
+  promote(device: Device, source: Address, now: UnixMillis): Device | undefined;
+  /** Agrees on a `next` under the device's current secret. Anything but `rotated` changed nothing. */
+  rotate(device: Device, ephemeral: Uint8Array, source: Address, now: UnixMillis): ReplyResult;
 }
 
 /** Takes every frame through the steps of the protocol, in its order, and does what was decided. */
@@ -129,8 +129,9 @@ export class Gate {
 
   #decide(packet: Authentic, { source }: Path, at: UnixMillis): Told {
     const { policy, secrets, checkCode } = this.#parts;
-    const device = packet.slot === "next" ? secrets.promote(packet.device, source, at) : packet.device;
-    const slot = packet.slot === "next" && device !== packet.device ? "current" : packet.slot;
+    const promoted = packet.slot === "next" ? secrets.promote(packet.device, source, at) : undefined;
+    const device = promoted ?? packet.device;
+    const slot = promoted === undefined ? packet.slot : "current";
     const ask = {
       device,
       slot,
@@ -160,7 +161,10 @@ export class Gate {
         return { result: "closed", rotationDue: decision.rotationDue, lifetime: 0 };
       }
       case "rotate":
-        return plain(secrets.rotate(asked.device, asked.slot, decision.ephemeral, source, at));
+        // A `next` that could not be stored as current cannot be built upon.
+        return plain(
+          asked.slot === "current" ? secrets.rotate(asked.device, decision.ephemeral, source, at) : "refused",
+        );
       case "pong":
         return { result: "pong", rotationDue: decision.rotationDue, lifetime: 0 };
       case "refuse":

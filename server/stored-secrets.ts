@@ -1,19 +1,16 @@
 import type { Address } from "../shared/address.ts";
-import { type UnixMillis, unixMillis } from "../shared/brand.ts";
+import type { UnixMillis } from "../shared/brand.ts";
 import type { ReplyResult } from "../shared/reply.ts";
 import { nextSecret } from "../shared/rotation.ts";
-import type { Secret } from "../shared/secret.ts";
-import type { Device, Slot } from "./core/device.ts";
+import type { Device } from "./core/device.ts";
 import type { AuditEvent } from "./core/event.ts";
+import { agreed, promoted } from "./core/rotation.ts";
 import type { Secrets } from "./gate.ts";
 import type { DeviceStore } from "./store/device-store.ts";
 
-/** How long the use of a retired secret is recognised, and so raises the alarm. */
-const RETIRED_MILLIS = 30 * 24 * 3600 * 1000;
-
 /**
  * Rotation on the daemon's side. Every change is on disk before it is in effect, so that at any moment the device and
- * the daemon hold a secret in common.
+ * the daemon hold a secret in common. It is made on the device as the store has it, which a command may have changed.
  */
 export class StoredSecrets implements Secrets {
   readonly #store: DeviceStore;
@@ -26,42 +23,46 @@ export class StoredSecrets implements Secrets {
     this.#emit = emit;
   }
 
-  promote(device: Device, source: Address, now: UnixMillis): Device {
-    if (device.next === undefined) return device;
-    const until = unixMillis(now + RETIRED_MILLIS);
-    const promoted: Device = {
-      ...device,
-      current: device.next,
-      next: undefined,
-      retired: [...device.retired.filter((old) => old.until > now), { secret: device.current.secret, until }],
-      enrolling: false,
-    };
-    if (!this.#keep(promoted)) return device;
-    this.#emit({ kind: device.enrolling ? "enrolled" : "rotated", device: device.id, source });
-    return promoted;
+  promote(device: Device, source: Address, now: UnixMillis): Device | undefined {
+    const used = device.next?.secret;
+    const isFirstUse = (stored: Device): boolean =>
+      used !== undefined && stored.next?.secret.equals(used) === true;
+    const kept = this.#update(device, (stored) => (isFirstUse(stored) ? promoted(stored, now) : stored));
+    if (kept === undefined || used === undefined || !kept.current.secret.equals(used)) return undefined;
+    const kind = kept.enrolling ? "link-opened" : device.enrolling ? "enrolled" : "rotated";
+    this.#emit({ kind, device: device.id, source });
+    return kept;
   }
 
-  rotate(device: Device, slot: Slot, ephemeral: Uint8Array, source: Address, now: UnixMillis): ReplyResult {
-    const from = slot === "next" ? device.next : device.current;
-    const next = from && this.#agree(from.secret, ephemeral);
-    if (next === undefined) return "refused";
-    if (device.next?.secret.equals(next) === true) return "rotated";
-    if (device.enrolling && device.next !== undefined) {
-      this.#emit({ kind: "enrolment-reused", device: device.id, source });
-      return "expired";
-    }
-    return this.#keep({ ...device, next: { secret: next, since: now } }) ? "rotated" : "refused";
-  }
-
-  #agree(current: Secret, ephemeral: Uint8Array): Secret | undefined {
+  rotate(device: Device, ephemeral: Uint8Array, source: Address, now: UnixMillis): ReplyResult {
     const { id, key } = this.#store.identity;
-    return nextSecret(current, key, ephemeral, ephemeral, id);
+    const secret = nextSecret(device.current.secret, key, ephemeral, ephemeral, id);
+    if (secret === undefined) return "refused";
+    const agreement = agreed(device, secret, now);
+    switch (agreement.kind) {
+      case "known":
+        return "rotated";
+      case "link-used":
+        this.#emit({ kind: "enrolment-reused", device: device.id, source });
+        return "expired";
+      case "link-pending":
+        return "refused";
+      case "agreed": {
+        const kept = this.#update(device, (stored) => {
+          const isSame = stored.current.secret.equals(device.current.secret);
+          const again = isSame ? agreed(stored, secret, now) : undefined;
+          return again?.kind === "agreed" ? again.device : stored;
+        });
+        return kept?.next?.secret.equals(secret) === true ? "rotated" : "refused";
+      }
+    }
   }
 
-  #keep(device: Device): boolean {
-    const stored = this.#store.put(device);
-    if (stored.ok) this.#changed(device);
+  /** The device as it is in the store after the change, and in memory too; undefined where it could not be stored. */
+  #update(device: Device, change: (stored: Device) => Device): Device | undefined {
+    const stored = this.#store.update(device.id, change);
+    if (stored.ok) this.#changed(stored.value);
     else this.#emit({ kind: "store-error", message: stored.error.message, device: device.id });
-    return stored.ok;
+    return stored.ok ? stored.value : undefined;
   }
 }

@@ -44,6 +44,7 @@ function keyOf(event: AuditEvent): string | undefined {
     case "closed":
     case "rotated":
     case "enrolled":
+    case "link-opened":
     case "guard":
     case "drops":
       return undefined;

@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { SECRET_BYTES } from "../../shared/constants.ts";
 import { unwrap } from "../../shared/result.ts";
 import { Secret } from "../../shared/secret.ts";
-import type { DeviceInput, DeviceRecord } from "../store/device-rows.ts";
+import type { Device } from "../core/device.ts";
+import type { DeviceRecord } from "../store/device-rows.ts";
 import { type Context, configFile, settingsOf, withStore } from "./context.ts";
 import { enrolmentOf, type OutputFlags, printEnrolment } from "./enrolment-output.ts";
 import { notifyDaemon } from "./notify.ts";
@@ -35,7 +36,7 @@ export function addDeviceRotate(parent: Command, context: Context): void {
         flags.deadline === undefined ? undefined : momentFlag("--deadline", flags.deadline, now);
       const secret = new Secret(context.random(SECRET_BYTES));
       const enrolment = await withStore(settings, (store) => {
-        const change = (device: DeviceRecord): DeviceInput =>
+        const change = (device: DeviceRecord): Device =>
           withNewLink(device, { secret, since: now }, deadline);
         const device = unwrap(store.update(id, change));
         return enrolmentOf(device, secret, user, settings, store.identity);
@@ -50,7 +51,7 @@ function withNewLink(
   device: DeviceRecord,
   link: DeviceRecord["current"],
   deadline: DeviceRecord["currentUntil"],
-): DeviceInput {
+): Device {
   if (device.enrolling && device.next === undefined) return { ...device, current: link };
   return { ...device, next: link, nextFromLink: !device.isStatic, currentUntil: deadline };
 }

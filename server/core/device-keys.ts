@@ -34,17 +34,21 @@ export function keysOf(
   before?: DeviceKeys,
 ): DeviceKeys {
   // A link may have been seen by others, and a knock has no way to rotate.
-  const knocks = mayKnock && !device.enrolling;
   const retired = device.retired.toSorted((a, b) => b.until - a.until).slice(0, MAX_RETIRED);
   const secrets: Omit<OwnedKey, "index" | "schedule">[] = [
-    { slot: "current", secret: device.current.secret, until: Number.POSITIVE_INFINITY, mayKnock: knocks },
+    {
+      slot: "current",
+      secret: device.current.secret,
+      until: Number.POSITIVE_INFINITY,
+      mayKnock: mayKnock && !device.enrolling,
+    },
     ...(device.next
       ? [
           {
             slot: "next",
             secret: device.next.secret,
             until: Number.POSITIVE_INFINITY,
-            mayKnock: knocks,
+            mayKnock: mayKnock && !device.nextFromLink,
           } as const,
         ]
       : []),

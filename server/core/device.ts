@@ -17,7 +17,11 @@ export interface Device {
   readonly id: DeviceId;
   readonly enabled: boolean;
   readonly current: DatedSecret;
+  /** When `current` stops working though `next` was never used; undefined = it does not. */
+  readonly currentUntil: UnixMillis | undefined;
   readonly next: DatedSecret | undefined;
+  /** `next` came from a link: once used it may do one thing only, rotate. */
+  readonly nextFromLink: boolean;
   readonly retired: readonly { readonly secret: Secret; readonly until: UnixMillis }[];
   /** `current` came from a link and may do one thing only: rotate. */
   readonly enrolling: boolean;

@@ -26,7 +26,7 @@ export type AuditEvent =
   | (Actor & { readonly kind: "closed"; readonly service: ServiceName; readonly allowed: Address })
   | (Actor & { readonly kind: "refused"; readonly service: ServiceName | undefined; readonly rule: string })
   | (Actor & { readonly kind: "replayed"; readonly first: Address | undefined })
-  | (Actor & { readonly kind: "rotated" | "enrolled" })
+  | (Actor & { readonly kind: "rotated" | "enrolled" | "link-opened" })
   | (Actor & { readonly kind: "enrolment-reused" | "retired-secret-used" })
   | {
       readonly kind: "firewall-error";
@@ -60,6 +60,7 @@ export function isAlarm(event: AuditEvent): boolean {
     case "refused":
     case "rotated":
     case "enrolled":
+    case "link-opened":
     case "drops":
       return false;
   }

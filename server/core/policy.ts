@@ -47,7 +47,7 @@ export function decide(ask: Ask, policy: Policy, now: UnixMillis): Decision {
 
   if (request.type === "rotate") return rotate(device, request);
   if (isEnrolling(device, slot)) return refuse("enrolment");
-  const rotationDue = !device.isStatic && isOlder(ask, policy.rotateAfter, now);
+  const rotationDue = !device.isStatic && !device.nextFromLink && isOlder(ask, policy.rotateAfter, now);
   if (request.type === "ping") return { kind: "pong", rotationDue };
 
   const service = serviceFor(request.service, user, device, policy);
@@ -88,7 +88,8 @@ function standing({ device, slot }: Ask, user: User, policy: Policy, now: UnixMi
   if (!device.enabled) return refuse("device-disabled");
   if (user.expiresAt !== undefined && now >= user.expiresAt) return refuse("user-expired");
   if (device.expiresAt !== undefined && now >= device.expiresAt) return refuse("device-expired");
-  return isOlder({ device, slot }, policy.expireAfter, now) ? refuse("secret-expired") : undefined;
+  const isOver = slot === "current" && device.currentUntil !== undefined && now >= device.currentUntil;
+  return isOver || isOlder({ device, slot }, policy.expireAfter, now) ? refuse("secret-expired") : undefined;
 }
 
 function isOlder(
@@ -106,7 +107,7 @@ function rotate(device: Device, request: Request): Decision {
 }
 
 function isEnrolling(device: Device, slot: Slot): boolean {
-  return slot === "current" && device.enrolling;
+  return slot === "next" ? device.nextFromLink : device.enrolling;
 }
 
 function serviceFor(

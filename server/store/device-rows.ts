@@ -18,14 +18,7 @@ export interface DeviceRecord extends Device {
   readonly number: number;
   readonly createdAt: UnixMillis;
   readonly lastUse: { readonly at: UnixMillis; readonly source: string } | undefined;
-  /** `next` came from a link: made current it may do one thing only, rotate. */
-  readonly nextFromLink: boolean;
-  /** When `current` stops working though `next` was never used; undefined = it does not. */
-  readonly currentUntil: UnixMillis | undefined;
 }
-
-/** What a caller gives to be kept; the rest is the store's own. */
-export type DeviceInput = Device & Partial<Pick<DeviceRecord, "nextFromLink" | "currentUntil">>;
 
 /** What rotation and enrolment change, with the values of {@link secretValues}. */
 export const SECRET_COLUMNS = [
@@ -43,7 +36,7 @@ export const POLICY_COLUMNS = ["enabled", "static", "services", "expires"] as co
 
 type Values = (number | string | Uint8Array | null)[];
 
-export function secretValues(device: DeviceInput): Values {
+export function secretValues(device: Device): Values {
   const { current, next } = device;
   return [
     current.secret.expose(),
@@ -56,7 +49,7 @@ export function secretValues(device: DeviceInput): Values {
   ];
 }
 
-export function policyValues(device: DeviceInput): Values {
+export function policyValues(device: Device): Values {
   const { enabled, isStatic, services, expiresAt } = device;
   return [Number(enabled), Number(isStatic), services?.join(" ") ?? null, expiresAt ?? null];
 }

@@ -4,7 +4,6 @@ import { TockError } from "../../shared/errors.ts";
 import type { Result } from "../../shared/result.ts";
 import type { Device } from "../core/device.ts";
 import {
-  type DeviceInput,
   type DeviceRecord,
   idOf,
   POLICY_COLUMNS,
@@ -142,7 +141,7 @@ export class DeviceStore {
   }
 
   /** Keeps a new device and gives its number. An id that is taken is `exists`. */
-  add(device: DeviceInput, now: UnixMillis): Result<number> {
+  add(device: Device, now: UnixMillis): Result<number> {
     return this.#attempt(() =>
       this.#db.write(() => {
         if (this.#db.get("SELECT 1 FROM device WHERE id = ?", device.id)) {
@@ -169,12 +168,12 @@ export class DeviceStore {
    * Replaces a device's secrets and their state. What people decide (enabled, services, expiry) stays as the store has
    * it: it may have been changed since the caller read the device. One that is not there is `not-found`.
    */
-  put(device: DeviceInput): Result<void> {
+  put(device: Device): Result<void> {
     return this.#attempt(() => this.#db.write(() => this.#setSecrets(device)));
   }
 
   /** Replaces a device by what `change` makes of it as it is now, in one go. Its number, age and last use stay. */
-  update(id: DeviceId, change: (device: DeviceRecord) => DeviceInput): Result<DeviceRecord> {
+  update(id: DeviceId, change: (device: DeviceRecord) => Device): Result<DeviceRecord> {
     return this.#attempt(() =>
       this.#db.write(() => {
         const device = change(this.#find(id));
@@ -231,7 +230,7 @@ export class DeviceStore {
     return toDevice(row, this.#retired(sql, Number(row["number"]))(row));
   }
 
-  #setSecrets(device: DeviceInput): void {
+  #setSecrets(device: Device): void {
     const row = this.#db.get(SET_SECRETS, this.#raiseRevision(), ...secretValues(device), device.id);
     if (row === undefined) throw noDevice(device.id);
     this.#db.run("DELETE FROM retired WHERE device = ?", Number(row["number"]));

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { DeviceStore } from "../../server/store/device-store.ts";
-import type { DeviceInput } from "../../server/store/device-rows.ts";
+import type { Device } from "../../server/core/device.ts";
 import { parseDeviceId, unixMillis } from "../../shared/brand.ts";
 import { unwrap } from "../../shared/result.ts";
 import { Secret } from "../../shared/secret.ts";
@@ -13,12 +13,14 @@ export function newSecret(): Secret {
   return new Secret(randomBytes(32));
 }
 
-export function newDevice(id: string, more: Partial<DeviceInput> = {}): DeviceInput {
+export function newDevice(id: string, more: Partial<Device> = {}): Device {
   return {
     id: unwrap(parseDeviceId(id)),
     enabled: true,
     current: { secret: newSecret(), since: BEGINNING },
+    currentUntil: undefined,
     next: undefined,
+    nextFromLink: false,
     retired: [],
     enrolling: false,
     isStatic: false,
