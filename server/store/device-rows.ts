@@ -44,7 +44,7 @@ export function secretValues(device: Device): Values {
     next === undefined ? null : (device.currentUntil ?? null),
     next?.secret.expose() ?? null,
     next?.since ?? null,
-    Number(next !== undefined && device.nextFromLink === true),
+    Number(next !== undefined && device.nextFromLink),
     Number(device.enrolling),
   ];
 }
