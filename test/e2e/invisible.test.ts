@@ -1,0 +1,109 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { DEFAULT_SPA_PORT } from "../../shared/constants.ts";
+import { Capture } from "../lab/capture.ts";
+import type { Family } from "../lab/host.ts";
+import { nmap } from "../lab/nmap.ts";
+import { FAMILIES, Scene } from "../lab/scene.ts";
+import { BACKENDS } from "../lab/tock-server.ts";
+
+/** A guarded host looks to a stranger like one whose firewall drops: before, during and after a grant for another. */
+
+/** Services, a few knock ports, and one that a plain rule of the machine's own drops, to compare with. */
+const TCP = [22, 8022, 20_000, 20_512, 21_023];
+const UDP = [5353, DEFAULT_SPA_PORT, 20_000, 21_023];
+const PLAIN = 7777;
+const KINDS = ["-sS", "-sT", "-sA", "-sU"] as const;
+
+describe.each(BACKENDS)("%s", (backend) => {
+  let scene: Scene;
+
+  beforeAll(async () => {
+    scene = await Scene.set(
+      {
+        backend,
+        services: { ssh: { ports: ["tcp/22", "tcp/8022", "udp/5353"], ttl: "60s", max_ttl: "60s" } },
+        tables: { knock: { ports: "20000-21023", transport: "both" } },
+      },
+      [22, 8022],
+    );
+    for (const tables of ["iptables", "ip6tables"]) {
+      for (const protocol of ["tcp", "udp"]) {
+        await scene.server.must([
+          tables,
+          "-A",
+          "INPUT",
+          "-p",
+          protocol,
+          "--dport",
+          String(PLAIN),
+          "-j",
+          "DROP",
+        ]);
+      }
+    }
+    await scene.daemon.enrol(scene.client, "alice/laptop");
+  });
+  afterAll(() => scene[Symbol.asyncDispose]());
+
+  const scan = async (family: Family, kind: (typeof KINDS)[number]): Promise<void> => {
+    const ports = kind === "-sU" ? UDP : TCP;
+    const list = [...ports, PLAIN].join(",");
+    const seen = await nmap(scene.stranger, scene.server.at(family), { kind, ports: list });
+    const states = new Set([...seen.values()].map((port) => `${port.state} ${port.reason}`));
+    const state = kind === "-sU" ? "open|filtered" : "filtered";
+    expect([...states], `${kind} over IPv${family}`).toEqual([`${state} no-response`]);
+    expect(seen.size, `${kind} over IPv${family}`).toBe(ports.length + 1);
+  };
+
+  /** Every kind of scan sees every port as the plainly dropped one, and the server says nothing at all. */
+  const invisible = async (): Promise<void> => {
+    await using capture = await Capture.start(scene.server, `ether host ${scene.stranger.mac}`);
+    await Promise.all(FAMILIES.flatMap((family) => KINDS.map((kind) => scan(family, kind))));
+    expect(await capture.sentByHost(scene.stranger)).toEqual([]);
+    expect((await capture.packets(scene.stranger)).length).toBeGreaterThan(TCP.length * 6);
+  };
+
+  test("before, during and after a grant, every scan sees a port that is dropped", async () => {
+    await invisible();
+    expect((await scene.tock(scene.client, "open", "server", "ssh")).code).toBe(0);
+    for (const family of FAMILIES) expect(await scene.sees(scene.client, family)).toBe(true);
+    await invisible();
+    for (const family of FAMILIES) expect(await scene.sees(scene.client, family)).toBe(true);
+    expect((await scene.tock(scene.client, "close", "server", "ssh")).code).toBe(0);
+    await invisible();
+  });
+
+  describe.each(FAMILIES)("over IPv%s", (family) => {
+    test("nothing unauthentic gets an answer, nor does a device that wants none", async () => {
+      const device = await scene.device(`alice/quiet-${family}`);
+      const other = await scene.device(`alice/other-${family}`, randomBytes(16));
+      await using capture = await Capture.start(scene.server);
+      const agent = await scene.stranger.agent();
+      const stun = device.stun(Buffer.alloc(144));
+      const asked = other.packet({ replyWanted: true });
+      const quiet = device.packet();
+      const junk = [0, 1, 28, 143, 144, 145, 200, 600, 1400].map((size) => randomBytes(size));
+      const sent = [
+        ...junk,
+        stun,
+        asked,
+        other.stun(asked),
+        Buffer.from("GET / HTTP/1.0\r\n\r\n"),
+        quiet,
+        quiet,
+      ];
+      for (const payload of sent) {
+        expect(await agent.udp(scene.spa(family), payload)).toEqual([]);
+      }
+      for (const port of [20_000, 21_023]) await agent.probe(scene.server.at(family), port, { timeout: 50 });
+      expect(await capture.sentByHost(scene.stranger)).toEqual([]);
+      // The capture would have shown it: an authentic packet that asks for a reply gets exactly one.
+      expect(
+        await agent.udp(scene.spa(family), device.packet({ replyWanted: true }), { wait: 500 }),
+      ).toHaveLength(1);
+      expect(await capture.sentByHost(scene.stranger)).toHaveLength(1);
+      await scene.daemon.must("device", "remove", `alice/quiet-${family}`);
+    });
+  });
+});
