@@ -111,7 +111,9 @@ function facts({ path, text }: Source): Facts {
     if (from !== undefined) {
       file.imports.push({
         from: from.startsWith(".") ? posix.join(posix.dirname(path), from) : from,
-        dynamic: node.type === "ImportExpression" || node.type === "TSImportType",
+        // Types are gone when the program runs.
+        dynamic:
+          node.type === "ImportExpression" || node.type === "TSImportType" || node["importKind"] === "type",
       });
     }
     const use = ambientUse(node);
