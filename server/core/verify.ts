@@ -71,7 +71,7 @@ export class Verifier {
     this.#devices.advance(now);
     if (length === PACKET_BYTES) {
       const hit = this.#devices.findTag(bytes, at);
-      return hit ? this.#open(hit, bytes.slice(at, at + PACKET_BYTES), undefined) : TAG;
+      return hit ? this.#open(hit, bytes.subarray(at, at + PACKET_BYTES), undefined) : TAG;
     }
     if (length < STUN_MIN_BYTES || length > STUN_MAX_BYTES) return SIZE;
     const text = findStunPacket(bytes, at, length);
@@ -101,7 +101,7 @@ export class Verifier {
       step: hit.step,
       schedule: hit.schedule,
       request,
-      id: packet.slice(0, TAG_BYTES + NONCE_BYTES),
+      id: new Uint8Array(packet.subarray(0, TAG_BYTES + NONCE_BYTES)),
       transactionId: stun?.transactionId,
     };
   }

@@ -23,6 +23,8 @@ test("a replay journal whose disk is full says so, takes nothing, and goes on wh
     restarted: 1024,
     entries: 1025,
     distrust: null,
+    slot: Array(3).fill("journal: cannot write to DISK/journal: ENOSPC"),
+    slots: 2048 - 1025 + 1,
     "no-new": "journal: DISK/journal is missing, and no new one can be made: ENOSPC",
     left: false,
     new: "missing",

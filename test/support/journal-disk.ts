@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { unwrap } from "../../shared/result.ts";
 import { stepAt } from "../../shared/time-step.ts";
@@ -56,6 +57,24 @@ const next = unwrap(open());
 said["entries"] = next.entries.length;
 said["distrust"] = next.distrust ?? null;
 next.close();
+
+// Slots whose room is gone from the disk: the write of a use itself fails, and the slot stays free.
+const big = statSync(path).size;
+journal = unwrap(open());
+execFileSync("fallocate", ["--punch-hole", "--offset", "126976", "--length", `${big - 126_976}`, path]);
+fill(0);
+let taken = 0;
+const take = (): string | undefined => {
+  const error = errorOf(journal.append(use(5000 + taken), undefined));
+  if (error === undefined) taken++;
+  return error;
+};
+let error = take();
+while (error === undefined && taken < 500) error = take();
+said["slot"] = [error, take(), take()];
+rmSync(`${folder}/fat`);
+while (statSync(path).size === big) said["slots"] = take() ?? taken;
+journal.close();
 
 rmSync(path);
 fill(0);

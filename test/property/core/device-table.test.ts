@@ -14,7 +14,10 @@ const STEP = 30_000;
 // Few devices and few secrets, so that histories meet themselves.
 const name = fc.constantFrom("alice/phone", "alice/laptop", "bob/phone");
 const secret = fc.constantFrom("a", "b", "c", "d");
-const instant = fc.integer({ min: -2, max: 4 }).map((steps) => later(NOW, steps * STEP));
+// Some at the very start of a step.
+const instant = fc
+  .tuple(fc.integer({ min: -2, max: 4 }), fc.constantFrom(0, -10_000))
+  .map(([steps, by]) => later(NOW, steps * STEP + by));
 const device = fc
   .record({
     id: name,

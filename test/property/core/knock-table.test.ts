@@ -27,7 +27,7 @@ describe("the knock table", () => {
               model.delete(owner);
             }
           }
-          for (const ports of tries) {
+          for (const ports of [...tries, ...model.values()]) {
             const owners = [...model]
               .filter(([, wanted]) => completes(wanted, ports))
               .map(([owner]) => owner);

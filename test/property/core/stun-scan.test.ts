@@ -24,6 +24,17 @@ const change = fc.oneof(
   fc.record({ from: fc.nat(message.length), length: fc.nat(12) }),
   fc.record({ into: fc.nat(message.length), bytes: fc.uint8Array({ maxLength: 12 }) }),
 );
+/** Attributes before the user name, of any length and so with any padding. */
+const others = fc.array(fc.uint8Array({ maxLength: 9 }), { maxLength: 3 });
+function withOthers(values: readonly Uint8Array[]): Uint8Array {
+  const attributes = values.map((value) =>
+    concat(Uint8Array.of(0x80, 0x22, 0, value.length), value, new Uint8Array(-value.length & 3)),
+  );
+  const all = concat(message.subarray(0, 20), ...attributes, message.subarray(20));
+  new DataView(all.buffer).setUint16(2, all.length - 20);
+  return all;
+}
+
 const mutated = fc.tuple(fc.array(change, { maxLength: 4 }), fc.boolean()).map(([changes, isMended]) => {
   let bytes: Uint8Array = message.slice();
   for (const change of changes) {
@@ -41,6 +52,16 @@ const mutated = fc.tuple(fc.array(change, { maxLength: 4 }), fc.boolean()).map((
 describe("the STUN scan", () => {
   test("finds the tag of a browser's request", () => {
     expect(scan(message)).toEqual(packet.subarray(0, 8));
+  });
+
+  test("finds it behind other attributes", () => {
+    fc.assert(
+      fc.property(others, (values) => {
+        const bytes = withOthers(values);
+        expect(decodeStunRequest(bytes)?.packet).toEqual(packet);
+        expect(scan(bytes)).toEqual(packet.subarray(0, 8));
+      }),
+    );
   });
 
   test("finds a tag in everything that decodes, and the same one", () => {

@@ -19,6 +19,7 @@ import { describe, expect, test, vi } from "vitest";
 import { hex } from "../../../shared/bytes.ts";
 import { unwrap } from "../../../shared/result.ts";
 import { MAX_SPENT } from "../../../server/core/spent-steps.ts";
+import { decodeHeader, encodeHeader, HEADER } from "../../../server/store/journal-file.ts";
 import { initialiseJournal } from "../../../server/store/journal.ts";
 import { address, bytesFrom, later, NOW, SERVER_ID } from "../../support/core.ts";
 import { Machine, stepBy, useOf } from "../../support/journal.ts";
@@ -161,7 +162,10 @@ describe("what is forgotten is spent", () => {
       expect(journal.spent.floor).toBe(stepBy(38));
       expect(journal.spent.single.size).toBe(MAX_SPENT);
       expect(journal.entries).toEqual([]);
+      // The room of what went is used again: only the header can know.
+      for (let n = 0; n < 1024; n++) unwrap(journal.append(useOf(`more ${n}`, stepBy(9999)), here));
     });
+    machine.run((journal) => expect(journal.spent.floor).toBe(stepBy(38)));
     expect(statSync(machine.path).size).toBe(128 + 64 * 2048);
   });
 
@@ -269,6 +273,23 @@ describe("a journal that cannot be trusted refuses all that could have been acce
       expect(journal.distrust).toBe("reboot");
       expect(journal.spent.single).toEqual(new Set([stepBy(0), stepBy(101)]));
     });
+  });
+
+  test("a lost journal stays lost when the clock is set back: who knows what was used then", () => {
+    const machine = usedMachine();
+    rmSync(machine.path);
+    machine.run((journal) => unwrap(journal.forget(stepBy(-121), stepBy(-119))));
+    expect(machine.start(later(NOW, -3600_000)).refused).toEqual([-3, -2, -1, 0, 1, 2, 3]);
+  });
+
+  test("one that says it is new but holds uses was put there by somebody", () => {
+    const machine = usedMachine();
+    edit(machine, (bytes) => {
+      const header = decodeHeader(bytes.subarray(0, HEADER));
+      if (header === undefined) throw new Error("no header");
+      return Buffer.concat([encodeHeader({ ...header, bootId: undefined }), bytes.subarray(HEADER)]);
+    });
+    expect(machine.start()).toEqual(refusing("damaged"));
   });
 
   test("a machine that starts hours ahead is not locked until then: the doubt follows the clock", () => {
