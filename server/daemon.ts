@@ -173,7 +173,10 @@ export class Daemon {
       knocks: new KnockTracker(this.#devices, this.#seed),
       replays,
       counters: this.#counters,
-      firewall: this.#firewall,
+      firewall: {
+        open: (grant) => this.#guard.open(grant),
+        close: (service, source) => this.#firewall.close(service, source),
+      },
       journal: (use, source) => this.#journal.append(use, source),
       policy: () => policyOf(this.#settings),
       secrets: new StoredSecrets(this.#store, (device) => this.#keeper.put(device), this.#audit.emit),

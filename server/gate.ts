@@ -41,7 +41,7 @@ export interface GateParts {
   readonly knocks: KnockTracker;
   readonly replays: ReplayWindow<Told>;
   readonly counters: Counters<DropReason>;
-  readonly firewall: Firewall;
+  readonly firewall: Pick<Firewall, "open" | "close">;
   /** Writes a use down; nothing is done for a packet before. */
   readonly journal: (use: Use, source: Address) => Result<void>;
   readonly policy: () => Policy;

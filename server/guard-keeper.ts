@@ -4,6 +4,7 @@ import { TockError } from "../shared/errors.ts";
 import { err, ok, type Result } from "../shared/result.ts";
 import type { AuditEvent } from "./core/event.ts";
 import type { Firewall, GuardPlan, GuardState } from "./core/firewall.ts";
+import type { Grant } from "./core/grant.ts";
 import { codeOf, putFile } from "./store/journal-io.ts";
 
 /** Whether the guard is wanted, kept in the state folder so that it outlives the daemon and the machine's restart. */
@@ -49,6 +50,8 @@ export class GuardKeeper {
   readonly #emit: (event: AuditEvent) => void;
   readonly #plan: GuardPlan;
   #stopWatch: (() => void) | undefined;
+  /** Why the guard is not there though it is wanted. */
+  #trouble: TockError | undefined;
 
   constructor(firewall: Firewall, plan: GuardPlan, wish: GuardWish, emit: (event: AuditEvent) => void) {
     this.#firewall = firewall;
@@ -72,15 +75,27 @@ export class GuardKeeper {
     return this.#firewall.guardState(this.#plan);
   }
 
+  /**
+   * Opens a grant. While the guard cannot be put back this fails, also where the kernel took the grant: nobody knows
+   * then what the firewall does with it.
+   */
+  open(grant: Grant): Result<void> {
+    const opened = this.#firewall.open(grant);
+    return opened.ok && this.#trouble !== undefined ? err(this.#trouble) : opened;
+  }
+
   /** The guard is wanted from now on only if it could be put on. */
   on(): Result<void> {
     const done = this.#put("on", "command");
-    return done.ok ? this.#wish.set(true) : done;
+    if (done.ok) return this.#wish.set(true);
+    if (!this.#wish.isOn) this.#trouble = undefined;
+    return done;
   }
 
   off(): Result<void> {
     const unwanted = this.#wish.set(false);
     if (!unwanted.ok) return unwanted;
+    this.#trouble = undefined;
     const done = this.#firewall.guardOff();
     if (done.ok) this.#emit({ kind: "guard", state: "off", by: "command" });
     return done;
@@ -88,6 +103,7 @@ export class GuardKeeper {
 
   #put(state: "on" | "restored", by: "start" | "command" | "watch"): Result<void> {
     const done = this.#firewall.guardOn(this.#plan);
+    this.#trouble = done.ok ? undefined : done.error;
     if (done.ok) this.#emit({ kind: "guard", state, by });
     else this.#emit({ kind: "firewall-error", message: done.error.message });
     return done;
@@ -96,6 +112,7 @@ export class GuardKeeper {
   #check(): void {
     if (!this.#wish.isOn) return;
     const state = this.state;
+    this.#trouble = state.ok ? undefined : state.error;
     if (!state.ok) this.#emit({ kind: "firewall-error", message: state.error.message });
     else if (state.value !== "on") this.#put("restored", "watch");
   }
