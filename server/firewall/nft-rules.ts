@@ -29,24 +29,27 @@ export function nftChains(shape: Shape): Chains {
   return new Map([[GUARD_CHAIN, guard], ...services]);
 }
 
-/** One transaction that makes the table hold these chains, whatever generation was there, and drops `stale` chains and sets. */
-export function nftScript(
-  shape: Shape,
-  {
-    exists,
-    rebuild,
-    staleChains,
-    staleSets,
-  }: { exists: boolean; rebuild: boolean; staleChains: readonly string[]; staleSets: readonly string[] },
-): string {
+/** What {@link nftScript} has to know of the table in the kernel. */
+export interface Found {
+  /** It exists and is awake. (A table of which that is true cannot be named again when it was owned.) */
+  readonly awake: boolean;
+  /** The guard's chain is there, and hangs where it should not. */
+  readonly misplaced: boolean;
+  /** Chains and sets of services that are gone. */
+  readonly staleChains: readonly string[];
+  readonly staleSets: readonly string[];
+}
+
+/** One transaction that makes the table hold these chains, whatever generation was there. Sets that stay keep their grants. */
+export function nftScript(shape: Shape, { awake, misplaced, staleChains, staleSets }: Found): string {
   const chains = nftChains(shape);
   const marks = marksOf(chains);
   const base = `{ type filter hook prerouting priority ${PRIORITY}; policy accept; }`;
   const names = [...chains.keys()];
   const lines = [
-    ...(exists ? [] : [`add table inet ${TABLE}`]),
+    ...(awake ? [] : [`add table inet ${TABLE}`]),
     ...shape.services.flatMap(({ name }) => setsOf(name).flatMap(declare)),
-    ...(rebuild ? [`delete chain inet ${TABLE} ${GUARD_CHAIN}`] : []),
+    ...(misplaced ? [`delete chain inet ${TABLE} ${GUARD_CHAIN}`] : []),
     ...names.map((name) => `add chain inet ${TABLE} ${name}${name === GUARD_CHAIN ? ` ${base}` : ""}`),
     ...[...names, ...staleChains].map((name) => `flush chain inet ${TABLE} ${name}`),
     ...[...chains].flatMap(([name, rules]) =>

@@ -32,8 +32,10 @@ const NF_ACCEPT = 1;
 export interface HeldTable {
   /** The rules' comments by chain, in order. */
   readonly marks: ReadonlyMap<string, readonly string[]>;
-  /** The guard's chain hangs where it should, and the table is not dormant. */
+  /** The guard's chain hangs where it should. */
   readonly hooked: boolean;
+  /** Switched off, whatever it holds. Only an ordinary table can be. */
+  readonly dormant: boolean;
 }
 
 type Outcome<T> = Result<T, NetlinkError>;
@@ -54,7 +56,7 @@ export function readTable(socket: NetlinkSocket): Outcome<HeldTable | undefined>
     marks.get(fromText(valueOf(rule, RULE.chain)))?.push(commentOf(valueOf(rule, RULE.userdata)));
   }
   const guard = chains.value.find((chain) => fromText(valueOf(chain, CHAIN.name)) === GUARD_CHAIN);
-  return ok({ marks, hooked: (flags & DORMANT) === 0 && guard !== undefined && isHooked(guard) });
+  return ok({ marks, hooked: guard !== undefined && isHooked(guard), dormant: (flags & DORMANT) !== 0 });
 }
 
 /**

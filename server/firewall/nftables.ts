@@ -47,7 +47,7 @@ export class NftablesFirewall implements Firewall {
     if (!held.ok) return held;
     const same = held.value !== undefined && this.#whole(held.value, shape);
     if (!same) {
-      const put = this.#put(shape, held.value);
+      const put = this.#put(shape, held.value !== undefined);
       if (!put.ok) return put;
     }
     if (!this.#owned) {
@@ -115,22 +115,23 @@ export class NftablesFirewall implements Firewall {
   }
 
   #whole(held: HeldTable, shape: Shape): boolean {
-    return held.hooked && sameMarks(held.marks, marksOf(nftChains(shape)));
+    return held.hooked && !held.dormant && sameMarks(held.marks, marksOf(nftChains(shape)));
   }
 
-  #put(shape: Shape, held: HeldTable | undefined): Result<void> {
+  #put(shape: Shape, exists: boolean): Result<void> {
     const names = this.#store.names();
     if (!names.ok) return names;
     const wanted = new Set(wantedSets(shape));
     const chains = nftChains(shape);
-    const reopened = this.#letGo(held === undefined);
+    const reopened = this.#letGo(!exists);
     if (!reopened.ok) return reopened;
-    const exists = this.#read();
-    if (!exists.ok) return exists;
+    const found = this.#read();
+    if (!found.ok) return found;
+    const there = [...(found.value?.marks.keys() ?? [])];
     const script = nftScript(shape, {
-      exists: exists.value !== undefined,
-      rebuild: held?.marks.has(GUARD_CHAIN) === true && !held.hooked,
-      staleChains: [...(held?.marks.keys() ?? [])].filter((name) => !chains.has(name)),
+      awake: found.value?.dormant === false,
+      misplaced: found.value?.marks.has(GUARD_CHAIN) === true && !found.value.hooked,
+      staleChains: there.filter((name) => !chains.has(name)),
       staleSets: names.value.filter((name) => !wanted.has(name)),
     });
     const done = runCommand(["nft", "-f", "-"], this.#log, script);

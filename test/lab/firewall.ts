@@ -47,10 +47,17 @@ export class RemoteFirewall {
     this.process = process;
   }
 
-  static async start(host: Host, backend: BackendName, options: RunOptions = {}): Promise<RemoteFirewall> {
+  /** `prefix` is put before the command, for example setpriv and its options. */
+  static async start(
+    host: Host,
+    backend: BackendName,
+    options: RunOptions = {},
+    prefix: readonly string[] = [],
+  ): Promise<RemoteFirewall> {
     const program = fileURLToPath(new URL("firewall-main.ts", import.meta.url));
     const [, name = "", variant = ""] = /^(iptables|nftables|dry-run)(.*)$/.exec(backend) ?? [];
-    const argv: Argv = [process.execPath, program, name, variant];
+    const [first = "", ...rest] = [...prefix, process.execPath, program, name, variant];
+    const argv: Argv = [first, ...rest];
     const started = host.start(argv, options);
     await started.waitFor(/^ready\n/);
     return new RemoteFirewall(started);
@@ -163,5 +170,6 @@ export function service(name: string, ...list: string[]): Service {
     ports: list.map(ports),
     ttl: 30 as Seconds,
     maxTtl: 3600 as Seconds,
+    secondFactor: false,
   };
 }
