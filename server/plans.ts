@@ -1,8 +1,9 @@
-import { type Port, type UnixMillis, unixMillis, userOf } from "../shared/brand.ts";
+import { type Port, seconds, type UnixMillis, unixMillis, userOf } from "../shared/brand.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Device } from "./core/device.ts";
 import type { GuardPlan } from "./core/firewall.ts";
 import type { CapturePlan } from "./core/frame.ts";
+import type { Door } from "./core/knock-rules.ts";
 import type { Policy } from "./core/policy.ts";
 
 /** What the settings mean to each part of the daemon. */
@@ -38,10 +39,39 @@ export function guardPlanOf(settings: Settings): GuardPlan {
     { protocol: "tcp" as const, ...range },
     { protocol: "udp" as const, ...range },
   ];
+  const walk =
+    settings.server.engine === "kernel"
+      ? {
+          ranges: knock.filter(({ protocol }) => protocolsOf(settings).includes(protocol)),
+          doors: doorsOf(settings),
+        }
+      : undefined;
   return {
     services: settings.services,
     silent: [{ protocol: "udp", first: port, last: port }, ...(isKnockUsed(settings) ? knock : [])],
+    ...(walk && { walk }),
   };
+}
+
+/** What knocks may be. */
+export function protocolsOf({ knock: { transport } }: Settings): ("tcp" | "udp")[] {
+  return transport === "both" ? ["tcp", "udp"] : [transport];
+}
+
+/** Every door that a knock can open: a user's own cap may make a service's another one. */
+function doorsOf({ services, users }: Settings): Door[] {
+  const doors = users
+    .filter((user) => user.mayKnock)
+    .flatMap((user) =>
+      services
+        .filter(({ name }) => user.services.includes(name))
+        .map(({ name, ttl, maxTtl }) => ({
+          service: name,
+          seconds: seconds(Math.min(ttl, maxTtl, user.maxTtl ?? maxTtl)),
+        })),
+    );
+  const text = new Set(doors.map((door) => JSON.stringify(door)));
+  return [...text].sort().map((each) => JSON.parse(each) as Door);
 }
 
 export function systemNow(): UnixMillis {

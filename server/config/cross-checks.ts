@@ -17,6 +17,7 @@ export interface Tables {
 /** Complains of what is wrong between keys that are each right. */
 export function crossCheck(tables: Tables, reader: TableReader): void {
   checkKnock(tables, reader);
+  checkEngine(tables, reader);
   checkServices(tables, reader);
   checkUsers(tables, reader);
   checkRotation(tables, reader);
@@ -39,6 +40,12 @@ function checkKnock({ knock: { ports, transport }, server, users }: Tables, read
     const message = `udp/${port} lies inside the knock range ${first}-${last}`;
     reader.complain(["server", "port"], message, "choose another port, or another range for [knock] ports");
   }
+}
+
+function checkEngine({ server, users }: Tables, reader: TableReader): void {
+  if (server.engine !== "kernel" || isKnockUsed(users)) return;
+  const message = "the kernel engine opens by knock sequences alone, and no user may knock";
+  reader.complain(["server", "engine"], message, 'give a user knock = true, or take engine = "packets"');
 }
 
 function checkServices({ services, server, knock, users }: Tables, reader: TableReader): void {

@@ -35,6 +35,7 @@ const serverSchema = v.object({
   state: v.optional(absolutePath, "/var/lib/tock"),
   socket: v.optional(socketPath, "/run/tock/tockd.sock"),
   reply: v.optional(oneOf("authenticated", "never"), "authenticated"),
+  engine: v.optional(oneOf("packets", "kernel"), "packets"),
 });
 
 const clockSchema = v.object({

@@ -18,6 +18,8 @@ export interface Settings {
     /** Unix socket of the running daemon. */
     readonly socket: string;
     readonly reply: "authenticated" | "never";
+    /** Who follows packets and knocks: the daemon, or rules in the kernel, which know knocks alone. */
+    readonly engine: "packets" | "kernel";
   };
   readonly skew: Skew;
   readonly knock: KnockShape & { readonly transport: "tcp" | "udp" | "both" };

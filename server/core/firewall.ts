@@ -2,12 +2,21 @@ import type { Address } from "../../shared/address.ts";
 import type { Port, ServiceName } from "../../shared/brand.ts";
 import type { Result } from "../../shared/result.ts";
 import type { Grant, PortRange, Service } from "./grant.ts";
+import type { Door } from "./knock-rules.ts";
 
 /** What the guard keeps shut. Ports of a service open for granted sources; `silent` ports never open for anybody. */
 export interface GuardPlan {
   readonly services: readonly Service[];
   /** The SPA port and the knock range: dropped, so that they look like any other dropped port. */
   readonly silent: readonly PortRange[];
+  /** The kernel follows knocks by itself; undefined = nobody knocks, or the daemon follows them. */
+  readonly walk?: WalkPlan;
+}
+
+/** What knocks are, and every door that a walk can open. */
+export interface WalkPlan {
+  readonly ranges: readonly PortRange[];
+  readonly doors: readonly Door[];
 }
 
 /** One open grant as the kernel holds it. */

@@ -1,9 +1,10 @@
 import type { Address } from "../../shared/address.ts";
-import type { ServiceName } from "../../shared/brand.ts";
+import type { ServiceName, TimeStep } from "../../shared/brand.ts";
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import type { Firewall, GuardPlan, GuardState, OpenGrant } from "../core/firewall.ts";
 import type { Grant } from "../core/grant.ts";
+import type { KnockRules, StepWalks, Win } from "../core/knock-rules.ts";
 import type { Log } from "./command.ts";
 
 interface Picture {
@@ -87,5 +88,35 @@ export class DryRunFirewall implements Firewall {
 
   dispose(): void {
     this.#grants.clear();
+  }
+}
+
+/** Walks that are put nowhere. */
+export class DryRunKnocks implements KnockRules {
+  readonly pollMillis = 1_000;
+  readonly mostDevices = 1_000;
+  readonly #log: Log;
+  #steps: readonly TimeStep[] = [];
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  held(): Result<readonly TimeStep[]> {
+    return ok(this.#steps);
+  }
+
+  replace(put: readonly StepWalks[], keep: readonly StepWalks[]): Result<void> {
+    this.#steps = [...keep, ...put].map(({ step }) => step);
+    this.#log(`[dry-run] walks of knock sequences for the steps ${this.#steps.join(", ")}`);
+    return ok(undefined);
+  }
+
+  wins(): Result<readonly Win[]> {
+    return ok([]);
+  }
+
+  burn(): Result<void> {
+    return ok(undefined);
   }
 }

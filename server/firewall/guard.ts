@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { ServiceName } from "../../shared/brand.ts";
 import type { GuardPlan } from "../core/firewall.ts";
 import type { PortRange } from "../core/grant.ts";
+import type { Door } from "../core/knock-rules.ts";
 
 /**
  * What both kernel backends say in their own language, in this order. "passes" means that the guard has no objection;
@@ -9,7 +10,7 @@ import type { PortRange } from "../core/grant.ts";
  *
  * 1. Loopback passes. 2. What is not addressed to this machine passes.
  * 3. The SPA port is dropped. Even what belongs to a known flow: Tock's own reply would make it one.
- * 4. Packets of established connections pass. 5. The knock range is dropped.
+ * 4. Packets of established connections pass. 5. The knock range is dropped, after a look at the walks if the kernel follows knocks.
  * 6. A service's port: sources in the service's sets pass, anything else is dropped.
  *
  * RELATED is not let past the guard: a protected port is opened by a grant, never by a conntrack helper. (ICMP errors have no port
@@ -19,6 +20,8 @@ export interface Shape {
   readonly spa: Ports;
   readonly silent: Ports;
   readonly services: readonly { readonly name: ServiceName; readonly ports: Ports }[];
+  /** Where the kernel follows knocks: what counts as one, and what they open. */
+  readonly walk: { readonly ports: Ports; readonly doors: readonly Door[] } | undefined;
 }
 
 /** First and last ports, in order, merged where they touch. */
@@ -39,6 +42,7 @@ export function shapeOf(plan: GuardPlan): Shape {
     spa: portsOf(plan.silent.filter(isSpa)),
     silent: portsOf(plan.silent.filter((range) => !isSpa(range))),
     services: plan.services.map((service) => ({ name: service.name, ports: portsOf(service.ports) })),
+    walk: plan.walk && { ports: portsOf(plan.walk.ranges), doors: plan.walk.doors },
   };
 }
 

@@ -1,5 +1,6 @@
 import { type GrantSet, nameOf, setsOf } from "./grant-set.ts";
 import type { Chains, Ports, Shape, Span } from "./guard.ts";
+import { doorOf, WALK_CHAIN } from "../rules/names.ts";
 import { COUNTER_LIMIT } from "./ipset-store.ts";
 
 export const GUARD_CHAIN = "TOCK-GUARD";
@@ -21,14 +22,32 @@ export function iptablesChains(shape: Shape, family: 4 | 6): Chains {
     `${elsewhere} -j RETURN`,
     ...onPorts(shape.spa, "-j DROP"),
     "-m conntrack --ctstate ESTABLISHED -j RETURN",
+    ...walkJumps(shape),
     ...onPorts(shape.silent, "-j DROP"),
     ...shape.services.flatMap(({ name, ports }) => onPorts(ports, `-g ${CHAIN_PREFIX}${name}`)),
   ];
   const services = shape.services.map(({ name }): [string, string[]] => {
     const sets = setsOf(name).filter((set) => set.family === family);
-    return [`${CHAIN_PREFIX}${name}`, [...sets.flatMap(passes), "-j DROP"]];
+    const open = shape.walk === undefined ? sets.flatMap(passes) : doorRules(shape, name, "-j RETURN");
+    return [`${CHAIN_PREFIX}${name}`, [...open, "-j DROP"]];
   });
   return new Map([[GUARD_CHAIN, guard], ...services]);
+}
+
+/** Knocks go through the walks of rules/recent.ts, and are dropped after that. */
+function walkJumps({ walk }: Shape): string[] {
+  if (walk === undefined) return [];
+  const { tcp, udp } = walk.ports;
+  const to = ([first, last]: Span): string => `--dport ${first}:${last} -j ${WALK_CHAIN}`;
+  return [...tcp.map((span) => `-p tcp --syn ${to(span)}`), ...udp.map((span) => `-p udp ${to(span)}`)];
+}
+
+/** A door is open for the sources in its list of xt_recent that came in less than so many seconds ago. */
+export function doorRules(shape: Shape, service: string, target: string): string[] {
+  const doors = (shape.walk?.doors ?? []).filter((door) => door.service === service);
+  return doors.map(
+    (door) => `-m recent --name ${doorOf(door)} --rcheck --seconds ${door.seconds} --reap ${target}`,
+  );
 }
 
 /**
@@ -44,7 +63,7 @@ function passes(set: GrantSet): string[] {
   ];
 }
 
-function onPorts(ports: Ports, target: string): string[] {
+export function onPorts(ports: Ports, target: string): string[] {
   return (["tcp", "udp"] as const).flatMap((protocol) =>
     chunks(ports[protocol]).map((list) => `-p ${protocol} -m multiport --dports ${list} ${target}`),
   );

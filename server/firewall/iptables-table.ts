@@ -3,6 +3,7 @@ import type { GuardState } from "../core/firewall.ts";
 import type { NetlinkSocket } from "../sys/netlink.ts";
 import { type Command, type Log, runCommand } from "./command.ts";
 import { type Chains, marksOf, sameMarks } from "./guard.ts";
+import { WALK_CHAIN } from "../rules/names.ts";
 import { CHAIN_PREFIX, GUARD_CHAIN } from "./iptables-rules.ts";
 import { type Made, missingParts, removeMade } from "./nft-leftovers.ts";
 
@@ -29,6 +30,8 @@ interface Held {
   readonly jumps: readonly string[];
   /** Nothing before the first jump could let a packet past it. */
   readonly first: boolean;
+  /** Chains of walks of knocks. */
+  readonly walks: readonly string[];
 }
 
 /** The table mangle of one family, through the iptables programs. */
@@ -65,9 +68,9 @@ export class IptablesTable {
     return this.#twice(() => {
       const held = this.#look();
       if (!held.ok) return held;
-      const { jumps, marks } = held.value;
+      const { jumps, marks, walks } = held.value;
       if (jumps.length === 0 && marks.size === 0) return ok(undefined);
-      const names = [...marks.keys()];
+      const names = [...marks.keys(), ...walks];
       const lines = [
         ...jumps.map((jump) => `-D PREROUTING ${jump}`),
         ...names.map((name) => `-F ${name}`),
@@ -85,6 +88,21 @@ export class IptablesTable {
     const { jumps, marks } = held.value;
     if (jumps.length === 0 && marks.size === 0) return ok("off");
     return ok(isWhole(held.value, chains) ? "on" : "damaged");
+  }
+
+  /** The chains of walks; undefined = the guard that leads to them is not there. */
+  walks(): Result<readonly string[] | undefined> {
+    const held = this.#look();
+    if (!held.ok) return held;
+    return ok(held.value.jumps.length === 0 ? undefined : held.value.walks);
+  }
+
+  /** Changes the walks in one transaction, which is not logged: it holds sequences. */
+  changeWalks(lines: readonly string[]): Result<void> {
+    const command: Command = [`${this.#program}-restore`, "-w", "5", "--noflush"];
+    this.#log(`[#] ${command.join(" ")} (walks of knock sequences)`);
+    const done = runCommand(command, this.#log, `${["*mangle", ...lines, "COMMIT"].join("\n")}\n`, "look");
+    return done.ok ? ok(undefined) : done;
   }
 
   #look(): Result<Held> {
@@ -124,7 +142,10 @@ function putLines(chains: Chains, held: Held, made: Made): string[] {
   const marks = marksOf(chains);
   const stale = [...held.marks.keys()].filter((name) => !chains.has(name));
   const inPlace = held.first && held.jumps.length === 1;
+  const leadsToWalks = [...chains.values()].flat().some((rule) => rule.endsWith(`-j ${WALK_CHAIN}`));
+  const leftWalks = leadsToWalks ? [] : held.walks;
   return [
+    ...(leadsToWalks && !held.walks.includes(WALK_CHAIN) ? [`-N ${WALK_CHAIN}`] : []),
     ...[...chains.keys(), ...stale].map((name) => `:${name} - [0:0]`),
     ...[...chains].flatMap(([name, rules]) =>
       rules.map(
@@ -137,13 +158,15 @@ function putLines(chains: Chains, held: Held, made: Made): string[] {
       : [
           `-I PREROUTING 1 -m comment --comment "tock${made === "nothing" ? "" : ` made ${made}`}" -j ${GUARD_CHAIN}`,
         ]),
-    ...stale.map((name) => `-X ${name}`),
+    ...leftWalks.map((name) => `-F ${name}`),
+    ...[...stale, ...leftWalks].map((name) => `-X ${name}`),
   ];
 }
 
 function heldIn(listing: string): Held {
   const marks = new Map<string, string[]>();
   const jumps: string[] = [];
+  const walks: string[] = [];
   let first = true;
   for (const line of listing.split("\n")) {
     const [, command, chain = "", rule = ""] = /^-([NA]) (\S+) ?(.*)$/.exec(line) ?? [];
@@ -151,6 +174,8 @@ function heldIn(listing: string): Held {
       const list = marks.get(chain) ?? [];
       if (command === "A") list.push(/--comment "([^"]*)"/.exec(rule)?.[1] ?? "");
       marks.set(chain, list);
+    } else if (command === "N" && chain.startsWith(WALK_CHAIN)) {
+      walks.push(chain);
     } else if (chain === "PREROUTING" && rule !== "") {
       const target = /(?:^| )-([jg]) (\S+)/.exec(rule);
       if (target?.[2] === GUARD_CHAIN) jumps.push(rule);
@@ -158,7 +183,7 @@ function heldIn(listing: string): Held {
         first = false;
     }
   }
-  return { marks, jumps, first };
+  return { marks, jumps, first, walks };
 }
 
 function madeOf(jump: string | undefined): Made {

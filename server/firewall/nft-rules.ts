@@ -1,3 +1,4 @@
+import { NFT_WALK } from "../rules/nft.ts";
 import { type GrantSet, nameOf, setsOf } from "./grant-set.ts";
 import { type Chains, marksOf, type Ports, type Shape } from "./guard.ts";
 
@@ -19,6 +20,7 @@ export function nftChains(shape: Shape): Chains {
     "fib daddr type != { local, broadcast, anycast, multicast } return",
     ...onPorts(shape.spa, "drop"),
     "ct state established return",
+    ...walkJumps(shape),
     ...onPorts(shape.silent, "drop"),
     ...shape.services.flatMap(({ name, ports }) => onPorts(ports, `goto ${chainOf(name)}`)),
   ];
@@ -48,6 +50,7 @@ export function nftScript(shape: Shape, { awake, misplaced, staleChains, staleSe
   const names = [...chains.keys()];
   const lines = [
     ...(awake ? [] : [`add table inet ${TABLE}`]),
+    ...(shape.walk === undefined ? [] : [`add chain inet ${TABLE} ${NFT_WALK}`]),
     ...shape.services.flatMap(({ name }) => setsOf(name).flatMap(declare)),
     ...(misplaced ? [`delete chain inet ${TABLE} ${GUARD_CHAIN}`] : []),
     ...names.map((name) => `add chain inet ${TABLE} ${name}${name === GUARD_CHAIN ? ` ${base}` : ""}`),
@@ -61,6 +64,16 @@ export function nftScript(shape: Shape, { awake, misplaced, staleChains, staleSe
     ...staleSets.map((name) => `delete set inet ${TABLE} ${name}`),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** Knocks go through the walks of rules/nft.ts, and are dropped after that. */
+function walkJumps({ walk }: Shape): string[] {
+  if (walk === undefined) return [];
+  const { tcp, udp } = walk.ports;
+  return [
+    ...onPorts({ tcp, udp: [] }, `tcp flags & (fin | syn | rst | ack) == syn jump ${NFT_WALK}`),
+    ...onPorts({ tcp: [], udp }, `jump ${NFT_WALK}`),
+  ];
 }
 
 /** Names of every kernel set that stands behind a grant set. */
@@ -82,7 +95,9 @@ function declare(set: GrantSet): string[] {
   const type = set.port ? `${address} . inet_service` : address;
   return kernelSets(set).map((name) => {
     const limit = name === nameOf(set) ? "" : ` ${LIMIT}`;
-    return `add set inet ${TABLE} ${name} { type ${type}; flags timeout;${limit} }`;
+    // Walks of knocks add to the plain sets, which a set must have been made for.
+    const flags = set.port || set.counted ? "flags timeout;" : "flags dynamic, timeout; size 65535;";
+    return `add set inet ${TABLE} ${name} { type ${type}; ${flags}${limit} }`;
   });
 }
 

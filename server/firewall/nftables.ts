@@ -3,6 +3,7 @@ import { err, ok, type Result } from "../../shared/result.ts";
 import type { Firewall, GuardPlan, GuardState, OpenGrant } from "../core/firewall.ts";
 import type { Grant } from "../core/grant.ts";
 import { NetlinkSocket } from "../sys/netlink.ts";
+import { NFT_WALK, nftRemoval, stepOfNft } from "../rules/nft.ts";
 import { type Log, runCommand } from "./command.ts";
 import { refusal } from "./errors.ts";
 import { adoptConnections } from "./established.ts";
@@ -115,7 +116,8 @@ export class NftablesFirewall implements Firewall {
   }
 
   #whole(held: HeldTable, shape: Shape): boolean {
-    return held.hooked && !held.dormant && sameMarks(held.marks, marksOf(nftChains(shape)));
+    const marks = new Map([...held.marks].filter(([chain]) => !isWalk(chain)));
+    return held.hooked && !held.dormant && sameMarks(marks, marksOf(nftChains(shape)));
   }
 
   #put(shape: Shape, exists: boolean): Result<void> {
@@ -128,14 +130,40 @@ export class NftablesFirewall implements Firewall {
     const found = this.#read();
     if (!found.ok) return found;
     const there = [...(found.value?.marks.keys() ?? [])];
+    const walks = shape.walk === undefined ? nftRemoval(there.filter(isWalk), names.value.filter(isWalk)) : [];
     const script = nftScript(shape, {
       awake: found.value?.dormant === false,
       misplaced: found.value?.marks.has(GUARD_CHAIN) === true && !found.value.hooked,
-      staleChains: there.filter((name) => !chains.has(name)),
-      staleSets: names.value.filter((name) => !wanted.has(name)),
+      staleChains: there.filter((name) => !chains.has(name) && !isWalk(name)),
+      staleSets: names.value.filter((name) => !wanted.has(name) && !isWalk(name)),
     });
-    const done = runCommand(["nft", "-f", "-"], this.#log, script);
+    const done = runCommand(["nft", "-f", "-"], this.#log, `${script}${walks.join("\n")}\n`);
     return done.ok ? ok(undefined) : done;
+  }
+
+  /** The names of chains and sets, and where a walk of knocks keeps what; undefined = the table is not there. */
+  walks(): Result<{ readonly chains: string[]; readonly sets: string[] } | undefined> {
+    const held = this.#read();
+    if (!held.ok) return held;
+    if (held.value === undefined || !held.value.marks.has(GUARD_CHAIN)) return ok(undefined);
+    const names = this.#store.names();
+    if (!names.ok) return names;
+    return ok({ chains: [...held.value.marks.keys()].filter(isWalk), sets: names.value.filter(isWalk) });
+  }
+
+  /** Runs a script for nft that changes the table's walks, which is not logged: it holds sequences. */
+  changeWalks(script: string): Result<void> {
+    const reopened = this.#letGo(false);
+    if (!reopened.ok) return reopened;
+    this.#log("[#] nft -f - (walks of knock sequences)");
+    const done = runCommand(["nft", "-f", "-"], this.#log, script, "look");
+    this.#owned = ownTable(this.#socket);
+    return done.ok ? ok(undefined) : done;
+  }
+
+  /** The socket in use. */
+  get socket(): NetlinkSocket {
+    return this.#socket;
   }
 
   /** Lets go of the table, so that nft can change it; a table that is not there is made first, so that it can be owned later. */
@@ -148,6 +176,10 @@ export class NftablesFirewall implements Firewall {
     this.#owned = false;
     return ok(undefined);
   }
+}
+
+function isWalk(name: string): boolean {
+  return name === NFT_WALK || stepOfNft(name) !== undefined;
 }
 
 function wantedSets(shape: Shape): string[] {
