@@ -27,6 +27,7 @@ export function enrolmentOf(
 ): Enrolment {
   const { first, last, length, transport } = settings.knock;
   const names = device.services ?? user.services;
+  const services = settings.services.filter(({ name }) => names.includes(name));
   return {
     serverId: identity.id,
     serverKey: publicKey(identity.key),
@@ -40,12 +41,10 @@ export function enrolmentOf(
     knock: user.mayKnock
       ? { first, last, length, transport: transport === "udp" ? "udp" : "tcp" }
       : undefined,
-    services: settings.services
-      .filter(({ name }) => names.includes(name))
-      .map(({ name, ports }) => ({ name, ports })),
+    services: services.map(({ name, ports }) => ({ name, ports })),
     replies: settings.server.reply === "authenticated",
     isStatic: device.isStatic,
-    secondFactor: user.secondFactor,
+    secondFactor: user.secondFactor || services.every((service) => service.secondFactor),
     rotateAfter: device.isStatic ? 0 : (settings.rotation.rotateAfter ?? seconds(0)),
   };
 }

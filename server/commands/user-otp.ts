@@ -2,6 +2,9 @@ import type { Command } from "commander";
 import { TOTP, Secret as OtpSecret } from "otpauth";
 import { unwrap } from "../../shared/result.ts";
 import { Secret } from "../../shared/secret.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Service } from "../core/grant.ts";
+import type { User } from "../core/user.ts";
 import { json } from "../ui.ts";
 import { type Context, configFile, settingsOf, withStore } from "./context.ts";
 import { printQr } from "./qr.ts";
@@ -38,8 +41,10 @@ export function addUserOtp(parent: Command, context: Context): void {
       if (both || flags.qr) printQr(uri, ui);
       if (both || flags.uri) ui.out(`${uri}\n`);
       ui.note(`\nscan it with an authenticator app; it is not shown again\n`);
-      if (!user.secondFactor) {
-        ui.note(`tock: hint: it is asked for once [users.${name}] says second_factor = "required"\n`);
+      if (!isAsked(user, settings)) {
+        ui.note(
+          `tock: hint: it is asked for once [users.${name}] or a service says second_factor = "required"\n`,
+        );
       }
     });
   otp
@@ -56,6 +61,12 @@ export function addUserOtp(parent: Command, context: Context): void {
         );
       }
     });
+}
+
+/** Whether this user is asked for a code anywhere. */
+function isAsked(user: User, { services }: Settings): boolean {
+  const asks = ({ name, secondFactor }: Service): boolean => secondFactor && user.services.includes(name);
+  return user.secondFactor || services.some(asks);
 }
 
 /** RFC 6238 with what every authenticator app takes: SHA-1, 6 digits, 30 seconds. */

@@ -28,8 +28,13 @@ export function formatSettings(settings: Settings): string {
   return stringify(settingsDocument(settings));
 }
 
-function serviceTable({ ports, ttl, maxTtl }: Service): Record<string, unknown> {
-  return { ports: ports.map(formatPortRange), ttl: formatDuration(ttl), max_ttl: formatDuration(maxTtl) };
+function serviceTable({ ports, ttl, maxTtl, secondFactor }: Service): Record<string, unknown> {
+  return {
+    ports: ports.map(formatPortRange),
+    ttl: formatDuration(ttl),
+    max_ttl: formatDuration(maxTtl),
+    second_factor: required(secondFactor),
+  };
 }
 
 function userTable(user: User): Record<string, unknown> {
@@ -41,9 +46,16 @@ function userTable(user: User): Record<string, unknown> {
     networks: user.networks.map(String),
     deny: user.deny.map(String),
     knock: user.mayKnock,
+    hours: user.hours?.texts ?? [],
+    timezone: user.hours?.timezone ?? "UTC",
     connections: user.connections,
     address: user.address,
+    bind: user.bindsPort ? "source-port" : "any",
     ...(maxTtl !== undefined && { max_ttl: formatDuration(maxTtl) }),
-    second_factor: user.secondFactor ? "required" : "off",
+    second_factor: required(user.secondFactor),
   };
+}
+
+function required(isAsked: boolean): string {
+  return isAsked ? "required" : "off";
 }

@@ -15,6 +15,7 @@ import { isHost } from "../../shared/enrolment.ts";
 import { type PortRange, parsePortRange } from "../../shared/port-range.ts";
 import type { Result } from "../../shared/result.ts";
 import { parseDuration } from "./duration.ts";
+import { isTimezone, parseWindows } from "./hours.ts";
 import { instantOf, parseInstant } from "./instant.ts";
 import { shown } from "./mistake.ts";
 
@@ -211,6 +212,19 @@ export const network = leaf<Network>("an IP address or a prefix such as 192.0.2.
     ? undefined
     : { expected: "a prefix with no bits set after it", hint: result.error.hint };
 });
+
+/** `"mon-fri 08:00-18:00"`, kept as it is written. */
+export const hours = textLeaf(
+  'days and times such as "mon-fri 08:00-18:00"',
+  (text) => (parseWindows(text) === undefined ? undefined : text),
+  'days: mon, tue, wed, thu, fri, sat, sun, "mon-fri", "sat,sun" or daily; times from 00:00 to 24:00',
+);
+
+export const timezone = textLeaf(
+  "the name of a time zone",
+  (text) => (isTimezone(text) ? text : undefined),
+  "for example Europe/Berlin, or UTC",
+);
 
 export const serviceName = textLeaf<ServiceName>(
   "a name of 1 to 16 of a-z, 0-9, - and _",

@@ -4,6 +4,7 @@ import { err, ok, type Result } from "../../shared/result.ts";
 import type { Service } from "../core/grant.ts";
 import type { User } from "../core/user.ts";
 import { crossCheck } from "./cross-checks.ts";
+import { hoursOf } from "./hours.ts";
 import { serviceName, userName } from "./leaf.ts";
 import { locate } from "./locate.ts";
 import { ConfigMistake } from "./mistake.ts";
@@ -107,8 +108,9 @@ function named(path: string, raw: unknown, most: number, reader: TableReader): [
   return entries.slice(0, most);
 }
 
-function toService(name: ServiceName, { ports, ttl, max_ttl: cap }: ServiceTable): Service {
-  return { name, ports, ttl, maxTtl: cap ?? longer(ttl, DEFAULT_MAX_TTL) };
+function toService(name: ServiceName, table: ServiceTable): Service {
+  const { ports, ttl, max_ttl: cap, second_factor: code } = table;
+  return { name, ports, ttl, maxTtl: cap ?? longer(ttl, DEFAULT_MAX_TTL), secondFactor: code === "required" };
 }
 
 function longer(a: Seconds, b: Seconds): Seconds {
@@ -124,8 +126,10 @@ function toUser(name: string, table: UserTable): User {
     networks: table.networks,
     deny: table.deny,
     mayKnock: table.knock,
+    hours: hoursOf(table.hours, table.timezone),
     connections: table.connections,
     address: table.address,
+    bindsPort: table.bind === "source-port",
     maxTtl: table.max_ttl,
     secondFactor: table.second_factor === "required",
   };

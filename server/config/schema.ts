@@ -6,6 +6,7 @@ import {
   durationOrNever,
   flag,
   host,
+  hours,
   instant,
   knockPorts,
   list,
@@ -16,6 +17,7 @@ import {
   serverName,
   serviceName,
   socketPath,
+  timezone,
   whole,
 } from "./leaf.ts";
 
@@ -62,6 +64,7 @@ const serviceSchema = v.object({
   ports: list(portRange, 1, 64, 'for example ["tcp/22"]'),
   ttl: v.optional(ttl, "30s"),
   max_ttl: v.optional(ttl),
+  second_factor: v.optional(oneOf("required", "off"), "off"),
 });
 
 const userSchema = v.object({
@@ -71,8 +74,11 @@ const userSchema = v.object({
   networks: v.optional(networks, []),
   deny: v.optional(networks, []),
   knock: v.optional(flag, false),
+  hours: v.optional(list(hours, 0, 64, 'for example ["mon-fri 08:00-18:00"]'), []),
+  timezone: v.optional(timezone, "UTC"),
   connections: v.optional(whole(0, 255, "new connections per grant; 0 = no limit"), 0),
   address: v.optional(oneOf("packet", "claimed", "claimed-must-match"), "packet"),
+  bind: v.optional(oneOf("any", "source-port"), "any"),
   max_ttl: v.optional(ttl),
   second_factor: v.optional(oneOf("required", "off"), "off"),
 });

@@ -17,6 +17,8 @@ import type { Grant } from "./grant.ts";
  *   none where it must, or claims one that it does not come from
  * - `address-unusable`: the address claimed is no single machine's
  * - `may-not-knock`: the user may not knock
+ * - `outside-hours`: the user may open at other times
+ * - `any-port`: the packet names no source port, and the user must
  * - `second-factor-missing`, `second-factor-wrong`, `second-factor-exhausted`: no code, a wrong or used one, or too many
  *   wrong ones from this device
  */
@@ -39,6 +41,8 @@ export type Rule =
   | "address-differs"
   | "address-unusable"
   | "may-not-knock"
+  | "outside-hours"
+  | "any-port"
   | "second-factor-missing"
   | "second-factor-wrong"
   | "second-factor-exhausted";

@@ -12,6 +12,8 @@ export interface Service {
   readonly ttl: Seconds;
   /** Cap on what a packet may ask for. */
   readonly maxTtl: Seconds;
+  /** Opening takes a second-factor code, whoever asks. */
+  readonly secondFactor: boolean;
 }
 
 declare const made: unique symbol;

@@ -55,8 +55,12 @@ export function decide(ask: Ask, policy: Policy, now: UnixMillis): Decision {
   const allowed = addressFor(ask, user);
   if ("kind" in allowed) return allowed;
   if (request.type === "close") return { kind: "close", service: service.name, source: allowed, rotationDue };
-  const code = user.secondFactor ? codeAllows(ask.checkCode(request.otp)) : undefined;
-  return code ?? { kind: "grant", ...terms(ask, user, service, allowed, now), rotationDue };
+  const end = user.hours?.endsAt(now);
+  if (user.hours !== undefined && end === undefined) return refuse("outside-hours");
+  if (user.bindsPort && request.fromPort === undefined) return refuse("any-port");
+  const asksCode = user.secondFactor || service.secondFactor;
+  const code = asksCode ? codeAllows(ask.checkCode(request.otp)) : undefined;
+  return code ?? { kind: "grant", ...terms(ask, user, service, allowed, now, end), rotationDue };
 }
 
 /**
@@ -157,12 +161,21 @@ function codeAllows(verdict: CodeVerdict): Denied {
   return verdict === "ok" ? undefined : refuse(`second-factor-${verdict}`);
 }
 
-function terms(ask: Ask, user: User, service: Service, source: Address, now: UnixMillis) {
+/** `hoursEnd`: when the user's hours are over. */
+function terms(
+  ask: Ask,
+  user: User,
+  service: Service,
+  source: Address,
+  now: UnixMillis,
+  hoursEnd: UnixMillis | undefined,
+) {
   const { device, request } = ask;
   const asked = request.lifetime === 0 ? service.ttl : request.lifetime;
   const ends = Math.min(
     user.expiresAt ?? Number.POSITIVE_INFINITY,
     device.expiresAt ?? Number.POSITIVE_INFINITY,
+    hoursEnd ?? Number.POSITIVE_INFINITY,
   );
   const most = Math.min(
     service.maxTtl,
@@ -217,6 +230,8 @@ function resultOf(rule: Rule): Refusal["result"] {
     case "address-differs":
     case "address-unusable":
     case "may-not-knock":
+    case "outside-hours":
+    case "any-port":
       return "refused";
   }
 }

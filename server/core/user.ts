@@ -1,5 +1,6 @@
 import type { Network } from "../../shared/address.ts";
 import type { Seconds, ServiceName, UnixMillis } from "../../shared/brand.ts";
+import type { Hours } from "./hours.ts";
 
 /**
  * Which address a grant lets in.
@@ -20,6 +21,10 @@ export interface User {
   /** Networks that are refused whatever `networks` says. */
   readonly deny: readonly Network[];
   readonly mayKnock: boolean;
+  /** When things may be opened; undefined = always. */
+  readonly hours: Hours | undefined;
+  /** Every grant must be for one source port. */
+  readonly bindsPort: boolean;
   /** New connections per grant; 0 = as many as come while it lasts. */
   readonly connections: number;
   readonly address: AddressRule;

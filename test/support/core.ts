@@ -78,6 +78,8 @@ export function makeUser(fields: Partial<User> = {}): User {
     networks: [],
     deny: [],
     mayKnock: true,
+    hours: undefined,
+    bindsPort: false,
     connections: 0,
     address: "packet",
     maxTtl: undefined,
@@ -93,6 +95,7 @@ export function makeService(name = "ssh", fields: Partial<Service> = {}): Servic
     ports: [{ protocol: "tcp", first, last: first }],
     ttl: seconds(30),
     maxTtl: seconds(300),
+    secondFactor: false,
     ...fields,
   };
 }

@@ -111,7 +111,7 @@ describe("tockd user otp", () => {
       }),
     ).toBe(code.trim());
     expect(note).toContain(
-      'tock: hint: it is asked for once [users.alice] says second_factor = "required"\n',
+      'tock: hint: it is asked for once [users.alice] or a service says second_factor = "required"\n',
     );
   });
 

@@ -27,7 +27,15 @@ describe("what a file means", () => {
       skew: { past: 1, future: 1 },
       knock: { first: 10000, last: 32767, length: 4, transport: "tcp" },
       firewall: { backend: "iptables" },
-      services: [{ name: "ssh", ports: [{ protocol: "tcp", first: 22, last: 22 }], ttl: 30, maxTtl: 600 }],
+      services: [
+        {
+          name: "ssh",
+          ports: [{ protocol: "tcp", first: 22, last: 22 }],
+          ttl: 30,
+          maxTtl: 600,
+          secondFactor: false,
+        },
+      ],
       users: [],
       rotation: { rotateAfter: 2_592_000, expireAfter: undefined },
     });
@@ -43,8 +51,10 @@ describe("what a file means", () => {
         networks: [],
         deny: [],
         mayKnock: false,
+        hours: undefined,
         connections: 0,
         address: "packet",
+        bindsPort: false,
         maxTtl: undefined,
         secondFactor: false,
       },
@@ -54,6 +64,7 @@ describe("what a file means", () => {
   test("a user who says everything", () => {
     const text = `${SMALL}[users."j.doe"]\nservices = ["ssh"]\nenabled = false\nexpires = 2027-06-30\nknock = true
 networks = ["192.0.2.0/24", "2001:db8::1"]\ndeny = ["192.0.2.66"]\nconnections = 3
+hours = ["mon-fri 08:00-18:00"]\ntimezone = "Europe/Berlin"\nbind = "source-port"
 address = "claimed"\nmax_ttl = "1m"\nsecond_factor = "required"\n`;
     const [user] = settings(text).users;
     expect(user).toMatchObject({
@@ -65,7 +76,10 @@ address = "claimed"\nmax_ttl = "1m"\nsecond_factor = "required"\n`;
       address: "claimed",
       maxTtl: 60,
       secondFactor: true,
+      bindsPort: true,
+      hours: { timezone: "Europe/Berlin", texts: ["mon-fri 08:00-18:00"] },
     });
+    expect(user?.hours?.windows).toHaveLength(5);
     expect(user?.networks.map(String)).toEqual(["192.0.2.0/24", "2001:db8::1/128"]);
     expect(user?.deny.map(String)).toEqual(["192.0.2.66/32"]);
   });
@@ -146,6 +160,12 @@ const user = merged(
   optional("networks", fc.array(network, { maxLength: 4 })),
   optional("deny", fc.array(network, { maxLength: 4 })),
   optional("knock", fc.boolean()),
+  optional(
+    "hours",
+    fc.subarray(["mon-fri 08:00-18:00", "fri 22:00-06:00", "daily 00:00-24:00"], { minLength: 1 }),
+  ),
+  optional("timezone", fc.constantFrom("UTC", "Europe/Berlin")),
+  optional("bind", fc.constantFrom("any", "source-port")),
   optional("connections", fc.nat(255)),
   optional("address", fc.constantFrom("packet", "claimed", "claimed-must-match")),
   optional("max_ttl", shortTtl),
@@ -158,6 +178,7 @@ const service = (index: number) =>
     })),
     optional("ttl", shortTtl),
     optional("max_ttl", fc.constantFrom("10m", "18h")),
+    optional("second_factor", fc.constantFrom("required", "off")),
   );
 const document = fc.record({
   server: merged(

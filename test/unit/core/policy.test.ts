@@ -8,6 +8,8 @@ import type { Device, Slot } from "../../../server/core/device.ts";
 import type { Service } from "../../../server/core/grant.ts";
 import { type CodeVerdict, decide, decideKnock, type Policy } from "../../../server/core/policy.ts";
 import type { User } from "../../../server/core/user.ts";
+import { hoursOf } from "../../../server/config/hours.ts";
+import type { Hours } from "../../../server/core/hours.ts";
 import {
   address,
   bytesFrom,
@@ -67,6 +69,11 @@ const rule = (given: Case): string => {
   const decision = ask(given);
   return decision.kind === "refuse" ? `${decision.result}: ${decision.rule}` : decision.kind;
 };
+
+/** Hours of one Monday in UTC; NOW is Monday 2026-09-21, 14:13:40. */
+function monday(times: string): Hours | undefined {
+  return hoursOf([`mon ${times}`], "UTC");
+}
 
 const rotation: Partial<Request> = { type: "rotate", service: undefined, body: bytesFrom("ephemeral", 32) };
 const ping: Partial<Request> = { type: "ping", service: undefined };
@@ -230,6 +237,26 @@ describe("what is refused, and by which rule", () => {
     ],
     ["closing without a code", { user: { secondFactor: true }, request: close }, "close"],
     ["rotating without a code", { user: { secondFactor: true }, request: rotation }, "rotate"],
+    [
+      "no code, where the service asks for one",
+      { services: [makeService("ssh", { secondFactor: true })] },
+      "second-factor: second-factor-missing",
+    ],
+    [
+      "the right code, where the service asks for one",
+      { services: [makeService("ssh", { secondFactor: true })], code: "ok" },
+      "grant",
+    ],
+    ["within the user's hours", { user: { hours: monday("14:00-15:00") } }, "grant"],
+    ["outside of the user's hours", { user: { hours: monday("15:00-16:00") } }, "refused: outside-hours"],
+    ["closing outside of them", { user: { hours: monday("15:00-16:00") }, request: close }, "close"],
+    ["rotating outside of them", { user: { hours: monday("15:00-16:00") }, request: rotation }, "rotate"],
+    ["any source port, where one must be named", { user: { bindsPort: true } }, "refused: any-port"],
+    [
+      "a source port, where one must be named",
+      { user: { bindsPort: true }, request: { fromPort: unwrap(parsePort(5000)) } },
+      "grant",
+    ],
     ["a ping", { request: ping }, "pong"],
     ["a retired secret", { slot: "retired" }, "alarm"],
     ["a retired secret of a user who is gone", { slot: "retired", user: null }, "alarm"],
@@ -298,6 +325,7 @@ describe("what is granted", () => {
     ["the user's most, where the service's own time is more", { user: { maxTtl: seconds(10) } }, 10, true],
     ["until the user expires", { user: { expiresAt: later(NOW, 20_999) } }, 20, true],
     ["until the device expires", { device: { expiresAt: later(NOW, 20_999) } }, 20, true],
+    ["until the user's hours are over", { user: { hours: monday("14:00-14:14") } }, 20, true],
     ["a second at least", { user: { expiresAt: later(NOW, 1) } }, 1, true],
   ])("for %s", (_, given, lifetime, isCapped) => {
     const { grant, capped } = grantOf(given);
@@ -390,6 +418,8 @@ describe("a knock sequence", () => {
     ["none of a user who is gone", { user: null }, ["unknown-user"]],
     ["none of a user without services", { user: { services: [] } }, ["user-service"]],
     ["none with a second factor", { user: { secondFactor: true } }, ["second-factor-missing"]],
+    ["none where a source port must be named", { user: { bindsPort: true } }, ["any-port"]],
+    ["none outside of the user's hours", { user: { hours: monday("15:00-16:00") } }, ["outside-hours"]],
     [
       "none where an address must be claimed",
       { user: { address: "claimed-must-match" } },
