@@ -11,7 +11,7 @@ const ICONS = [180, 192, 512];
 const root = new URL("../", import.meta.url);
 
 /** Builds the web client into a folder: tock.html, which stands alone, and web/ for a web server. */
-export async function buildWeb(folder: URL): Promise<void> {
+export async function buildWeb(folder: URL, say: (line: string) => void = console.log): Promise<void> {
   const { version } = JSON.parse(await readFile(new URL("package.json", root), "utf8")) as {
     version: string;
   };
@@ -37,9 +37,7 @@ export async function buildWeb(folder: URL): Promise<void> {
   for (const [name, data] of Object.entries(files)) await writeFile(new URL(name, web), data);
   const sums = [`${sha256(alone)}  tock.html`, `${sha256(hosted)}  web/index.html`, ""];
   await writeFile(new URL("tock.html.sha256", folder), sums.join("\n"));
-  console.log(
-    `${fileURLToPath(new URL("tock.html", folder))}  ${Math.ceil(Buffer.byteLength(alone) / 1024)} kB`,
-  );
+  say(`${fileURLToPath(new URL("tock.html", folder))}  ${Math.ceil(Buffer.byteLength(alone) / 1024)} kB`);
 }
 
 function manifest(): object {

@@ -30,8 +30,12 @@ function fill<T extends Element>(element: T, properties: Properties, children: r
 
 /** An icon of 24 × 24 out of stroked paths; the text beside it or a label says what it means. */
 export function icon(...paths: readonly string[]): SVGElement {
-  const drawn = paths.map((d) => s("path", { d }));
-  return s("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, ...drawn);
+  return s("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, ...drawn(...paths));
+}
+
+/** The paths alone, for a drawing that they are a part of. */
+export function drawn(...paths: readonly string[]): SVGElement[] {
+  return paths.map((d) => s("path", { d }));
 }
 
 export const ICONS = {

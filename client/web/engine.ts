@@ -37,17 +37,9 @@ export interface Given {
 }
 
 export type Problem =
-  | {
-      readonly code:
-        | "offline"
-        | "no-answer"
-        | "used-link"
-        | "refused"
-        | "second-factor"
-        | "expired"
-        | "firewall";
-    }
+  | { readonly code: "offline" | "used-link" | "refused" | "second-factor" | "expired" | "firewall" }
   | { readonly code: "wrong-passphrase" | "damaged" | "rotate-first" | "insecure" | "no-storage" }
+  | { readonly code: "no-answer"; readonly port: number }
   | { readonly code: "clock"; readonly ahead: number }
   | { readonly code: "untaken"; readonly names: boolean; readonly port: number }
   | { readonly code: "other"; readonly message: string };

@@ -1,3 +1,5 @@
+import { parseAddress } from "../../shared/address.ts";
+
 /**
  * One datagram to a server from a web page: WebRTC's first connectivity check carries a user name that the page chooses
  * (RFC 8445 §7.2.2), and that is the packet. The answer says "authentic" by making the connection `connected`, and says
@@ -13,6 +15,9 @@ export interface Errand {
   readonly password: string;
 }
 
+/** Until then a browser has paired an address with its own. */
+const TAKING_MS = 1_000;
+
 export type Delivery =
   | { readonly kind: "answered"; readonly word: number; readonly ms: number }
   | { readonly kind: "silent" }
@@ -24,9 +29,12 @@ export async function run(errand: Errand, patience: number, stop?: AbortSignal):
   const connection = await connect(errand);
   const start = performance.now();
   try {
-    if (!(await connected(connection, patience, stop))) {
-      return { kind: (await hasPair(connection)) ? "silent" : "untaken" };
-    }
+    // A browser that takes an address does so at once; a name it may have to look up first.
+    const first = parseAddress(errand.host).ok ? Math.min(TAKING_MS, patience) : patience;
+    const isConnected =
+      (await connected(connection, first, stop)) ||
+      ((await hasPair(connection)) && (await connected(connection, patience - first, stop)));
+    if (!isConnected) return { kind: (await hasPair(connection)) ? "silent" : "untaken" };
     const ms = performance.now() - start;
     const word = await mappedPort(connection);
     return word === undefined ? { kind: "silent" } : { kind: "answered", word, ms };

@@ -73,8 +73,9 @@ async function enrol(store: Store, link: string, passphrase: string | undefined)
   if (reply.kind === "sent") return replace(store, session.profile, others, "sent");
   if (reply.kind === "answered" && reply.result === "pong") return replace(store, session.profile, others);
   const problem = await problemOf(reply, session);
-  // The server knows the link and says no: a profile that can do nothing is not kept.
-  if (reply.kind === "answered" && session.profile.enrolling) await store.remove(profile.id);
+  // The server says no, or this browser cannot reach it: a profile that can do nothing is not kept.
+  const isUseless = reply.kind === "untaken" || (reply.kind === "answered" && session.profile.enrolling);
+  if (isUseless) await store.remove(profile.id);
   return { kind: "failed", problem };
 }
 

@@ -11,14 +11,15 @@ export async function problemOf(reply: Reply, session: Session): Promise<Problem
   if (reply.kind === "untaken") return untaken(session.info);
   if (!navigator.onLine) return { code: "offline" };
   const ahead = await searchClock(session);
-  return ahead === undefined ? { code: "no-answer" } : { code: "clock", ahead };
+  return ahead === undefined ? { code: "no-answer", port: session.info.port } : { code: "clock", ahead };
 }
 
 function refusal(result: ReplyResult, enrolling: boolean): Problem {
   switch (result) {
-    case "refused":
     case "expired":
+      // What a daemon says to a secret that has been replaced.
       return { code: enrolling ? "used-link" : result };
+    case "refused":
     case "second-factor":
     case "rotate-first":
       return { code: result };

@@ -1,4 +1,4 @@
-import { ICONS, icon, s } from "./dom.ts";
+import { drawn, ICONS, s } from "./dom.ts";
 
 /** A ring that runs down: an icon in its middle, or the seconds that are left. */
 export class Ring {
@@ -10,7 +10,7 @@ export class Ring {
   constructor() {
     this.#arc = s("circle", { class: "arc", cx: 28, cy: 28, r: 25, pathLength: 1 });
     this.#text = s("text", { x: 28, y: 28 });
-    this.#icon = s("g", { transform: "translate(16 16)" }, icon(...ICONS.shut));
+    this.#icon = s("g", { transform: "translate(16 15)" }, ...drawn(...ICONS.shut));
     this.element = s(
       "svg",
       { class: "ring", viewBox: "0 0 56 56", "aria-hidden": "true" },

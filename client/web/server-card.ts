@@ -17,7 +17,7 @@ export class ServerCard {
         type: "button",
         class: "square",
         "aria-label": `More about ${server.name}`,
-        click: () => void showServer(engine, server).then(changed),
+        click: () => void this.#more(engine, server.id).then(changed),
       },
       icon(...ICONS.more),
     );
@@ -33,6 +33,12 @@ export class ServerCard {
       ),
       ...this.#services.map(({ element }) => element),
     );
+  }
+
+  /** What is stored may have changed since this card was made. */
+  async #more(engine: Engine, id: string): Promise<void> {
+    const server = (await engine.list()).find((each) => each.id === id);
+    if (server !== undefined) await showServer(engine, server);
   }
 
   tick(): void {

@@ -1,6 +1,7 @@
 import { wayTo } from "./connect.ts";
 import { h, ICONS, icon } from "./dom.ts";
 import type { Engine, Given, Outcome, ServerView, ServiceView } from "./engine.ts";
+import { tell, tellProblem } from "./enrol-sheet.ts";
 import { showFailure } from "./failure.ts";
 import { say } from "./live.ts";
 import { given } from "./prompts.ts";
@@ -9,7 +10,7 @@ import { wordsFor } from "./words.ts";
 
 type State = "shut" | "opening" | "open" | "sent" | "failed";
 
-/** Extend when less than this part of the lifetime is left, but never later than 8 s before its end. */
+/** Extend when a quarter of the lifetime is left, or 8 s; but not before half of it has gone. */
 const EXTEND_PART = 0.25;
 const EXTEND_MS = 8_000;
 /** A state that nothing confirms or that failed goes away by itself. */
@@ -73,7 +74,8 @@ export class ServiceCard {
     this.#lifetime = Math.max(this.#lifetime, left);
     this.#ring.show(left / this.#lifetime, Math.ceil(left / 1000));
     const isVisible = document.visibilityState === "visible";
-    const isDue = left < Math.max(EXTEND_MS, this.#lifetime * EXTEND_PART) && left < this.#lifetime * 0.9;
+    const margin = Math.max(EXTEND_MS, this.#lifetime * EXTEND_PART);
+    const isDue = left < Math.min(margin, this.#lifetime / 2);
     if (this.#keep.checked && isVisible && isDue && !this.#busy) void this.#open(this.#given, true);
   }
 
@@ -169,7 +171,7 @@ export class ServiceCard {
         "div",
         { class: "while" },
         h("label", { class: "keep" }, this.#keep, h("span", {}, "Keep open")),
-        h("button", { type: "button", "data-when": "open", click: () => void this.#ask() }, "For whom?"),
+        h("button", { type: "button", "data-when": "open", click: () => void this.#ask() }, "My IP"),
         h(
           "button",
           { type: "button", "data-when": "open", "data-also": "sent", click: () => void this.#close() },
@@ -208,12 +210,10 @@ export class ServiceCard {
     const what = await given(this.#server, { code: false }, "Ask");
     if (what === undefined) return;
     const result = await this.#engine.check(this.#server.id, what);
-    const text =
-      "code" in result
-        ? wordsFor(result).short
-        : `Open for ${result.seen.join(" and ") || "an address that it does not tell"}`;
-    if (this.#state === "open") this.#status.textContent = text;
-    say(text);
+    if ("code" in result) return tellProblem(result);
+    const [first = "an address that it does not tell"] = result.seen;
+    if (this.#state === "open") this.#status.textContent = `Open for ${first}`;
+    await tell(`${this.#server.name} sees you as`, result.seen.join(" and "), []);
   }
 }
 

@@ -64,6 +64,7 @@ export async function ask(
     sheet.close();
   });
   const sheet = new Sheet(title, ...intro, form).show();
+  form.querySelector("input")?.focus();
   await sheet.closed();
   return result;
 }

@@ -18,12 +18,13 @@ export function wordsFor(problem: Problem): Words {
       return words(
         "No answer",
         "No answer",
-        "The request was sent, and nothing came back. Its reason can be that",
+        "The request was sent, and nothing came back. Possible reasons:",
         [
           "the network you are in blocks UDP: try another network, or knock over TCP",
           "the server is down, or its address has changed",
           "this device was removed, or is no longer allowed",
           "this device’s clock is off by more than five minutes",
+          ...(problem.port < 1024 ? [`port ${problem.port}: browsers refuse some ports below 1024`] : []),
         ],
       );
     case "clock":
@@ -108,7 +109,7 @@ function clockWords(ahead: number): Words {
 
 function untakenWords({ names, port }: Extract<Problem, { code: "untaken" }>): Words {
   if (port < 1024) {
-    const text = `Browsers do not send to port ${port}, so nothing left this device.`;
+    const text = "Browsers refuse ports below 1024, so nothing left this device.";
     return words("Port not possible", `This browser refuses port ${port}`, text, [
       "The server must listen on a port from 1024 up: port = 62201 in its configuration.",
     ]);

@@ -98,7 +98,7 @@ async function start(host: Host, folder: string): Promise<BrowserContext> {
     executablePath: wrapper,
     headless: true,
     args: FLAGS,
-    env: { ...process.env, HOME: host.folder } as Record<string, string>,
+    env: { ...process.env, HOME: host.folder },
     ignoreHTTPSErrors: true,
     viewport: { width: 390, height: 844 },
     timeout: 40_000,

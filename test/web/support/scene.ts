@@ -1,5 +1,8 @@
+import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { buildWeb } from "../../../scripts/build-web.ts";
 import { must } from "../../lab/exec.ts";
+import type { Process } from "../../lab/process.ts";
 import type { Host } from "../../lab/host.ts";
 import { Lab } from "../../lab/lab.ts";
 import { SshServer } from "../../lab/sshd.ts";
@@ -8,6 +11,14 @@ import { type ServerSetup, TockServer } from "../../lab/tock-server.ts";
 /** The page as the build makes it. */
 export const DIST = fileURLToPath(new URL("../../../build/web-test/", import.meta.url));
 export const PAGE = `file://${DIST}tock.html`;
+
+let built: Promise<void> | undefined;
+
+/** Builds the page from the sources of now, once a test file. */
+export function buildPage(): Promise<void> {
+  built ??= mkdir(DIST, { recursive: true }).then(() => buildWeb(new URL(`file://${DIST}`), () => undefined));
+  return built;
+}
 
 /** A server with the daemon and sshd, and a phone. */
 export class WebScene {
@@ -51,6 +62,36 @@ export class WebScene {
       await lab[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Serves the hosted form of the page on the server's host; gives its address and the process. */
+  async serve(scheme: "http" | "https"): Promise<{ url: string; process: Process }> {
+    const port = scheme === "https" ? 8443 : 8080;
+    const [key, certificate] = [this.server.path("web.key"), this.server.path("web.crt")];
+    const subject = ["-subj", "/CN=tock test", "-addext", `subjectAltName=IP:${this.server.at(4)}`];
+    const made = [
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:P-256",
+      "-nodes",
+      "-keyout",
+      key,
+      "-out",
+      certificate,
+    ];
+    await this.server.must(["openssl", "req", "-x509", "-days", "2", ...made, ...subject]);
+    const script = fileURLToPath(new URL("web-server.ts", import.meta.url));
+    const files = scheme === "https" ? [key, certificate] : [];
+    const process = this.server.start([
+      globalThis.process.execPath,
+      script,
+      `${DIST}web`,
+      String(port),
+      ...files,
+    ]);
+    await process.waitFor(/listening/);
+    return { url: `${scheme}://${this.server.at(4)}:${port}/`, process };
   }
 
   /** Whether ssh logs in from the phone. */

@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parsePort } from "../../shared/brand.ts";
+import { decodeEnrolment, type Enrolment, encodeEnrolment } from "../../shared/enrolment.ts";
+import { unwrap } from "../../shared/result.ts";
+import { type Browser, BROWSERS, launch } from "./support/browser.ts";
+import { buildPage, PAGE, WebScene } from "./support/scene.ts";
+import { TockPage } from "./support/tock-page.ts";
+
+/** Each way in which it can fail says so in its own words. */
+
+describe.each(BROWSERS)("%s", (name) => {
+  let scene: WebScene;
+  let browser: Browser;
+  let page: TockPage;
+  let used: string;
+
+  beforeAll(async () => {
+    await buildPage();
+    scene = await WebScene.set({
+      services: { ssh: { ports: ["tcp/22"], ttl: "3s" } },
+      users: { alice: {}, bob: { services: ["ssh"], deny: ["192.0.2.0/24", "2001:db8::/64"] }, carol: {} },
+    });
+    used = await scene.daemon.addDevice("alice/phone");
+    browser = await launch(name, scene.phone);
+    await browser.preload(CLOCK);
+    page = new TockPage(browser, PAGE);
+    await page.enrol(used);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await scene?.[Symbol.asyncDispose]();
+  });
+
+  /** Shows the page with the device's clock ahead of the server's by so many seconds. */
+  const withClock = async (ahead: number): Promise<void> => {
+    await page.show(`?ahead=${ahead}`);
+  };
+  const failsToEnrol = async (link: string): Promise<string> => {
+    await page.show(`#${link.slice(link.indexOf("#") + 1)}`);
+    await page.press("Add");
+    await page.until("it says why not", 'document.querySelector(".working strong") !== null', 25_000);
+    return await page.text(".working");
+  };
+  const variant = async (id: string, change: Partial<Enrolment>): Promise<string> => {
+    const enrolment = unwrap(decodeEnrolment(await scene.daemon.addDevice(id)));
+    return encodeEnrolment({ ...enrolment, ...change });
+  };
+
+  test.for([20, -20])("a clock off by %i s does not matter", async (ahead) => {
+    await withClock(ahead);
+    await page.tap();
+    await page.becomes("open");
+    expect(await scene.shut()).toBe(false);
+    await page.press("Close");
+    await page.becomes("shut");
+  });
+
+  test.for([300, -300])("a clock off by %i s is found out, and gone by", async (ahead) => {
+    await withClock(ahead);
+    await page.tap();
+    const direction = ahead > 0 ? "ahead of" : "behind";
+    expect(await page.sheet(25_000)).toBe(`This device’s clock is about 5 minutes ${direction} the server’s`);
+    expect(await scene.shut()).toBe(true);
+    await page.press("Go by the server’s clock");
+    await page.becomes("open");
+    await page.press("Close");
+    await page.becomes("shut");
+    await page.click(".server > header button");
+    await page.press("Go by this device’s clock");
+  });
+
+  test("a link that was used", async () => {
+    await page.show();
+    const text = await failsToEnrol(used);
+    expect(text).toContain("This link has been used before");
+    await scene.daemon.logged("enrolment-reused", { device: "alice/phone" });
+    expect(await page.text(".server .where")).toBe("alice/phone");
+  });
+
+  test("UDP that is dropped, or a server that is down", async () => {
+    await page.show();
+    await scene.lab.wire.lose("udp dport 62201");
+    await page.tap();
+    expect(await page.sheet(25_000)).toBe("No answer");
+    expect(await page.text("dialog[open]")).toContain("blocks UDP");
+    await page.press("Not now");
+    expect(await page.state()).toBe("failed");
+    await scene.lab.wire.lose(undefined);
+    await page.tap();
+    await page.becomes("open");
+    await page.press("Close");
+    await page.becomes("shut");
+  });
+
+  test("a policy that says no", async () => {
+    const text = await failsToEnrol(await scene.daemon.addDevice("bob/phone"));
+    expect(text).toContain("The server says no");
+  });
+
+  test("a port below 1024", async () => {
+    const text = await failsToEnrol(await variant("carol/low", { port: unwrap(parsePort(123)) }));
+    expect(text).toMatch(name === "chromium" ? "This browser refuses port 123" : /port 123: .*below 1024/);
+  });
+
+  if (name === "firefox") {
+    test("a host name, which Firefox does not take", async () => {
+      const text = await failsToEnrol(await variant("carol/name", { addresses: ["server.example"] }));
+      expect(text).toContain("This browser needs an IP address");
+    });
+  }
+
+  test("a link that is cut short", async () => {
+    await page.show(`#${used.slice(used.indexOf("#") + 1, -40)}`);
+    expect(await page.sheet()).toBe("This is no enrolment link");
+    expect(await page.text("dialog[open]")).not.toContain(used.slice(-60, -40));
+  });
+
+  test("replies off: sent, not confirmed, and open", async () => {
+    await scene.daemon.configure({
+      services: { ssh: { ports: ["tcp/22"], ttl: "6s" } },
+      users: { dave: {} },
+      tables: { server: { reply: "never" } },
+    });
+    await scene.daemon.restart();
+    const link = await scene.daemon.addDevice("dave/phone");
+    await page.show(`#${link.slice(link.indexOf("#") + 1)}`);
+    await page.press("Add");
+    await page.until(
+      "it says so",
+      'document.querySelector("dialog[open] h2")?.textContent === "Sent, not confirmed"',
+    );
+    await page.press("OK");
+    const last = 'document.querySelector(".server:last-of-type")';
+    await page.until("it is there", `${last}.textContent.includes("dave/phone")`);
+    await browser.evaluate(`${last}.querySelector("button.open").click()`);
+    await page.until("it says so", `${last}.querySelector(".status").textContent === "Sent, not confirmed"`);
+    expect(await scene.logsIn()).toBe(true);
+  });
+});
+
+/** Moves the page's clock by what its address says. */
+const CLOCK = `
+  const ahead = Number(new URLSearchParams(location.search).get("ahead")) * 1000;
+  const real = Date.now.bind(Date);
+  Date.now = () => real() + ahead;`;
