@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import {
   closeSync,
   constants,
+  fchownSync,
   fstatSync,
   fsyncSync,
   linkSync,
@@ -9,6 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -50,6 +52,7 @@ export function putFile(
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
   const fd = openSync(draft, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
+    giveToOwnerOf(dirname(path), fd);
     if (!lock(fd)) throw Object.assign(new Error("locked"), { code: "EWOULDBLOCK" });
     writeAll(fd, contents(fstatSync(fd, { bigint: true }).ino), 0);
     fsyncSync(fd);
@@ -63,6 +66,12 @@ export function putFile(
   } finally {
     rmSync(draft, { force: true });
   }
+}
+
+/** What root makes in the folder of the daemon's user is the daemon's. */
+function giveToOwnerOf(folder: string, fd: number): void {
+  const { uid, gid } = statSync(folder);
+  if (process.geteuid?.() === 0) fchownSync(fd, uid, gid);
 }
 
 function syncFolder(path: string): void {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
+  chownSync,
   copyFileSync,
   mkdirSync,
   readdirSync,
@@ -46,6 +47,17 @@ describe("a new server's journal", () => {
     const machine = new Machine();
     unwrap(initialiseJournal(machine.path, SERVER_ID));
     expect(statSync(machine.path).mode & 0o7777).toBe(0o600);
+  });
+
+  test.runIf(process.geteuid?.() === 0)("made or replaced by root, is the folder's owner's", () => {
+    const machine = new Machine();
+    chownSync(machine.folder, 12_345, 12_346);
+    const owner = () => [statSync(machine.path).uid, statSync(machine.path).gid];
+    unwrap(initialiseJournal(machine.path, SERVER_ID));
+    expect(owner()).toEqual([12_345, 12_346]);
+    truncateSync(machine.path, 100);
+    expect(machine.start().distrust).toBe("damaged");
+    expect(owner()).toEqual([12_345, 12_346]);
   });
 
   test("is never made over another", () => {
