@@ -56,8 +56,9 @@ export class RemoteFirewall {
   ): Promise<RemoteFirewall> {
     const program = fileURLToPath(new URL("firewall-main.ts", import.meta.url));
     const [, name = "", variant = ""] = /^(iptables|nftables|dry-run)(.*)$/.exec(backend) ?? [];
-    const [first = "", ...rest] = [...prefix, process.execPath, program, name, variant];
-    const argv: Argv = [first, ...rest];
+    const own: Argv = [process.execPath, program, name, variant];
+    const [first, ...rest] = prefix;
+    const argv: Argv = first === undefined ? own : [first, ...rest, ...own];
     const started = host.start(argv, options);
     await started.waitFor(/^ready\n/);
     return new RemoteFirewall(started);
