@@ -3,13 +3,29 @@ import { type AuditEvent, isAlarm } from "./core/event.ts";
 import type { Log } from "./log.ts";
 import { Throttle } from "./throttle.ts";
 
-/** Where every event goes: a line of the log each, and what strangers can repeat is held back and counted. */
+/** An event as it is written down: the user beside the device, and how many of its like were held back before it. */
+export type AuditRecord = Readonly<Record<string, unknown>> & { readonly kind: AuditEvent["kind"] };
+
+/** What else is to be done with an event: the audit trail, hooks, figures. It must not throw. */
+export type Listener = (event: AuditEvent, record: AuditRecord) => void;
+
+/**
+ * Where every event goes: a line of the log each, and to whoever listens. What strangers can repeat is held back and
+ * counted.
+ */
 export class Audit {
   readonly #log: Log;
   readonly #throttle = new Throttle();
+  readonly #listeners = new Set<Listener>();
 
   constructor(log: Log) {
     this.#log = log;
+  }
+
+  /** Gives the way to stop listening. */
+  listen(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** A function of its own, to be handed around. */
@@ -21,5 +37,6 @@ export class Audit {
     const line = { ...user, ...fields, ...(held > 0 ? { held } : {}) };
     if (isAlarm(event)) this.#log.warn(line, kind);
     else this.#log.info(line, kind);
+    for (const listener of this.#listeners) listener(event, { kind, ...line });
   };
 }

@@ -42,6 +42,11 @@ function keyOf(event: AuditEvent): string | undefined {
       return event.kind;
     case "granted":
     case "closed":
+    case "ended":
+    case "started":
+    case "stopped":
+    case "reloaded":
+    case "reload-failed":
     case "rotated":
     case "enrolled":
     case "link-opened":

@@ -14,7 +14,8 @@ interface Actor {
 export type AuditEvent =
   | (Actor & {
       readonly kind: "granted";
-      readonly via: "spa" | "stun" | "knock";
+      /** `command`: opened by hand, by whoever may run commands as the daemon's owner. */
+      readonly via: "spa" | "stun" | "knock" | "command";
       readonly service: ServiceName;
       readonly allowed: Address;
       readonly lifetime: Seconds;
@@ -24,6 +25,16 @@ export type AuditEvent =
       readonly micros: number;
     })
   | (Actor & { readonly kind: "closed"; readonly service: ServiceName; readonly allowed: Address })
+  | {
+      /** A grant's end that its device did not ask for: its time was over, a command or a new configuration ended it. */
+      readonly kind: "ended";
+      readonly device: DeviceId | undefined;
+      readonly service: ServiceName;
+      readonly allowed: Address;
+      readonly why: "time" | "command" | "reload";
+      /** Established connections that were cut as well. */
+      readonly cut?: number;
+    }
   | (Actor & { readonly kind: "refused"; readonly service: ServiceName | undefined; readonly rule: string })
   | (Actor & { readonly kind: "replayed"; readonly first: Address | undefined })
   | (Actor & { readonly kind: "rotated" | "enrolled" | "link-opened" })
@@ -38,9 +49,13 @@ export type AuditEvent =
   | { readonly kind: "store-error"; readonly message: string; readonly device?: DeviceId }
   | {
       readonly kind: "guard";
-      readonly state: "on" | "off" | "restored";
-      readonly by: "command" | "start" | "watch";
+      /** `trial`: on until a new connection confirms it, or the time is over. */
+      readonly state: "on" | "off" | "restored" | "trial" | "confirmed";
+      readonly by: "command" | "start" | "watch" | "time";
     }
+  | { readonly kind: "started" | "stopped"; readonly version: string }
+  | { readonly kind: "reloaded"; readonly changed: readonly string[] }
+  | { readonly kind: "reload-failed"; readonly mistakes: readonly string[] }
   | { readonly kind: "drops"; readonly counts: Readonly<Record<string, number>>; readonly lost: number };
 
 /** Events that ask for somebody's attention. */
@@ -54,9 +69,15 @@ export function isAlarm(event: AuditEvent): boolean {
     case "store-error":
       return true;
     case "guard":
-      return event.by === "watch";
+      return event.by === "watch" || event.by === "time";
+    case "reload-failed":
+      return true;
     case "granted":
     case "closed":
+    case "ended":
+    case "started":
+    case "stopped":
+    case "reloaded":
     case "refused":
     case "rotated":
     case "enrolled":

@@ -5,7 +5,8 @@ import koffi from "koffi";
 const lib = koffi.load(null);
 
 type Call = (...args: unknown[]) => number;
-const define = (prototype: string): Call => {
+/** Declares one of libc's functions. */
+export const define = (prototype: string): Call => {
   const call = lib.func(prototype) as Call;
   return (...args) => {
     const result = call(...args);

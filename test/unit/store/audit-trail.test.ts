@@ -32,7 +32,9 @@ async function write(
 }
 
 async function linesOf(folder: string): Promise<TrailLine[]> {
-  return Array.fromAsync(readTrail(folder));
+  const lines: TrailLine[] = [];
+  for await (const line of readTrail(folder)) lines.push(line);
+  return lines;
 }
 
 const names = ["a", "b", "c", "d", "e", "f"];
