@@ -58,6 +58,9 @@ function firstLines(text: string): string {
 }
 
 function hintFor(stderr: string): string | undefined {
+  if (/lock file/i.test(stderr)) {
+    return "iptables-legacy must write its lock, /run/xtables.lock: allow it, or use iptables-nft or the nftables backend";
+  }
   if (/permission denied|not permitted|must be root/i.test(stderr)) {
     return "it needs CAP_NET_ADMIN: run it as root or through its unit";
   }
