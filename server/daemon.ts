@@ -21,6 +21,7 @@ import { DeviceKeeper } from "./device-keeper.ts";
 import { createFirewall } from "./firewall/create.ts";
 import { Gate, type Told } from "./gate.ts";
 import { GuardKeeper, GuardWish } from "./guard-keeper.ts";
+import { Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import { OpenGrants } from "./open-grants.ts";
 import { capturePlanOf, guardPlanOf, isKnockUsed, mayKnock, policyOf, systemNow } from "./plans.ts";
@@ -40,7 +41,8 @@ export class Daemon {
   readonly #log: Log;
   readonly #audit: Audit;
   readonly #counters = new Counters(DROP_REASONS);
-  readonly #grants = new OpenGrants();
+  readonly #ledger: Ledger;
+  readonly #grants: OpenGrants;
   readonly #started = performance.now();
   readonly #store: DeviceStore;
   readonly #journal: Journal;
@@ -78,11 +80,12 @@ export class Daemon {
       },
     });
     const { emit } = this.#audit;
+    this.#ledger = new Ledger(store.grants, systemNow, emit);
+    this.#grants = new OpenGrants(firewall, this.#ledger);
     this.#keeper = new DeviceKeeper({
       store,
       table: this.#devices,
       grants: this.#grants,
-      firewall,
       mayKnock: (device) => mayKnock(settings, device),
       emit,
     });
@@ -132,6 +135,7 @@ export class Daemon {
   /** Stops. The guard and open grants stay as they are; the kernel ends the grants in their time. */
   stop(): void {
     for (const end of this.#onStop.toReversed()) end();
+    this.#ledger.flush();
     this.#firewall.dispose();
     this.#journal.close();
     this.#store.close();
@@ -143,6 +147,10 @@ export class Daemon {
     if (!guarded.ok) return guarded;
     const loaded = this.#keeper.load();
     if (!loaded.ok) return loaded;
+    const owners = this.#store.grants.all();
+    if (!owners.ok) return owners;
+    const restored = this.#grants.restore(owners.value, this.#settings.services, systemNow());
+    if (!restored.ok) return restored;
 
     const replays = new ReplayWindow<Told>(this.#journal.spent);
     for (const entry of this.#journal.entries) replays.record(entry, entry.source, undefined);
@@ -181,7 +189,8 @@ export class Daemon {
       policy: () => policyOf(this.#settings),
       secrets: new StoredSecrets(this.#store, (device) => this.#keeper.put(device), this.#audit.emit),
       checkCode: (device, code, now) => checkCode(this.#store, device, code, now),
-      granted: (grant) => this.#grants.add(grant),
+      grants: this.#grants,
+      used: (device, source, now) => this.#ledger.used(device, source, now),
       emit: this.#audit.emit,
       answer:
         this.#settings.server.reply === "never"

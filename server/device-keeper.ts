@@ -3,7 +3,6 @@ import { ok, type Result } from "../shared/result.ts";
 import type { Device } from "./core/device.ts";
 import type { DeviceTable } from "./core/device-table.ts";
 import type { AuditEvent } from "./core/event.ts";
-import type { Firewall } from "./core/firewall.ts";
 import type { OpenGrants } from "./open-grants.ts";
 import { systemNow } from "./plans.ts";
 import type { DeviceStore } from "./store/device-store.ts";
@@ -12,7 +11,6 @@ export interface DeviceKeeperParts {
   readonly store: DeviceStore;
   readonly table: DeviceTable;
   readonly grants: OpenGrants;
-  readonly firewall: Firewall;
   readonly mayKnock: (device: Device) => boolean;
   readonly emit: (event: AuditEvent) => void;
 }
@@ -58,11 +56,13 @@ export class DeviceKeeper {
   }
 
   #closeGrants(device: DeviceId): void {
-    const { grants, firewall, emit } = this.#parts;
-    for (const { service, source } of grants.take(device, systemNow())) {
-      const closed = firewall.close(service.name, source);
-      if (!closed.ok) emit({ kind: "firewall-error", message: closed.error.message, device });
-      else emit({ kind: "closed", device, source, service: service.name, allowed: source });
+    const { grants, emit } = this.#parts;
+    for (const ended of grants.closeAll(device, systemNow())) {
+      if (!ended.ok) emit({ kind: "firewall-error", message: ended.error.message, device });
+      else {
+        const { service, source } = ended.value;
+        emit({ kind: "closed", device, source, service: service.name, allowed: source });
+      }
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { Address } from "../shared/address.ts";
-import type { UnixMillis } from "../shared/brand.ts";
+import type { DeviceId, UnixMillis } from "../shared/brand.ts";
 import { NONCE_BYTES, TAG_BYTES } from "../shared/constants.ts";
 import type { ReplyResult } from "../shared/reply.ts";
 import type { Result } from "../shared/result.ts";
@@ -16,6 +16,7 @@ import { decide, decideKnock, type CodeVerdict, type Policy } from "./core/polic
 import { knockId, type ReplayWindow, type Use } from "./core/replay-window.ts";
 import { makeReply } from "./core/reply.ts";
 import type { Authentic, Verifier } from "./core/verify.ts";
+import type { OpenGrants } from "./open-grants.ts";
 
 /** What was answered, so that a duplicate can be told the same. */
 export interface Told {
@@ -47,7 +48,9 @@ export interface GateParts {
   readonly policy: () => Policy;
   readonly secrets: Secrets;
   readonly checkCode: (device: Device, code: number | undefined, now: UnixMillis) => CodeVerdict;
-  readonly granted: (grant: Grant) => void;
+  readonly grants: Pick<OpenGrants, "add" | "close">;
+  /** An authentic packet, or a knock, came from there. */
+  readonly used: (device: DeviceId, source: Address, now: UnixMillis) => void;
   readonly emit: (event: AuditEvent) => void;
   /** Sends a datagram from where the packet was sent to; undefined = nobody is ever answered. */
   readonly answer: ((from: Path, payload: Uint8Array) => void) | undefined;
@@ -128,9 +131,10 @@ export class Gate {
   }
 
   #decide(packet: Authentic, { source }: Path, at: UnixMillis): Told {
-    const { policy, secrets, checkCode } = this.#parts;
+    const { policy, secrets, checkCode, used } = this.#parts;
     const promoted = packet.slot === "next" ? secrets.promote(packet.device, source, at) : undefined;
     const device = promoted ?? packet.device;
+    if (packet.slot !== "retired") used(device.id, source, at);
     const slot = promoted === undefined ? packet.slot : "current";
     const ask = {
       device,
@@ -148,14 +152,14 @@ export class Gate {
 
   /** Does what was decided; gives what the sender is told. */
   #act(decision: Decision, asked: Asked, at: UnixMillis): Told {
-    const { secrets, firewall, emit } = this.#parts;
+    const { secrets, grants, emit } = this.#parts;
     const { source } = asked;
     const device = asked.device.id;
     switch (decision.kind) {
       case "grant":
         return this.#open(decision, asked);
       case "close": {
-        const closed = firewall.close(decision.service, decision.source);
+        const closed = grants.close(device, decision.service, decision.source, at);
         if (!closed.ok) return this.#failed(closed.error.message, asked);
         emit({ kind: "closed", device, source, service: decision.service, allowed: decision.source });
         return { result: "closed", rotationDue: decision.rotationDue, lifetime: 0 };
@@ -181,11 +185,11 @@ export class Gate {
   }
 
   #open({ grant, capped, rotationDue }: Extract<Decision, { kind: "grant" }>, asked: Asked): Told {
-    const { firewall, emit, granted } = this.#parts;
+    const { firewall, emit, grants } = this.#parts;
     const start = performance.now();
     const opened = firewall.open(grant);
     if (!opened.ok) return this.#failed(opened.error.message, asked, grant);
-    granted(grant);
+    grants.add(grant);
     emit({
       kind: "granted",
       device: grant.device,
@@ -224,7 +228,7 @@ export class Gate {
   }
 
   #knock(frame: FrameView): void {
-    const { knocks, now, replays, counters, policy } = this.#parts;
+    const { knocks, now, replays, counters, policy, used } = this.#parts;
     const at = now();
     const hit = knocks.knock(frame, at);
     if (hit === undefined) return;
@@ -238,6 +242,7 @@ export class Gate {
       return;
     }
     if (!this.#burn(use, source, undefined)) return;
+    used(hit.device.id, source, at);
     const asked = { device: hit.device, slot: hit.slot, source, via: "knock" as const, request: undefined };
     for (const decision of decideKnock(asked, policy(), at)) this.#act(decision, asked, at);
   }

@@ -1,15 +1,47 @@
-import type { DeviceId, UnixMillis } from "../shared/brand.ts";
-import type { Grant } from "./core/grant.ts";
+import type { Address } from "../shared/address.ts";
+import { type DeviceId, type ServiceName, type UnixMillis, userOf } from "../shared/brand.ts";
+import { seconds } from "../shared/brand.ts";
+import { ok, type Result } from "../shared/result.ts";
+import type { Firewall } from "./core/firewall.ts";
+import type { Grant, Service } from "./core/grant.ts";
+import { grantOf } from "./core/policy.ts";
+import type { Ledger } from "./ledger.ts";
+import type { GrantRow } from "./store/grant-store.ts";
 
-/** Who opened what: the kernel knows addresses alone. Entries go with their time. */
+/**
+ * Who opened what: the kernel knows addresses alone. Entries go with their time, and end when their device or its user
+ * says so; whoever else has the same address let in to the same service keeps it.
+ */
 export class OpenGrants {
+  readonly #firewall: Firewall;
+  readonly #ledger: Pick<Ledger, "opened" | "ended">;
   readonly #grants = new Map<string, Grant>();
 
-  add(grant: Grant): void {
-    this.#grants.set(
-      `${grant.device} ${grant.service.name} ${grant.source.text} ${grant.sourcePort ?? ""}`,
-      grant,
+  constructor(firewall: Firewall, ledger: Pick<Ledger, "opened" | "ended">) {
+    this.#firewall = firewall;
+    this.#ledger = ledger;
+  }
+
+  /** Takes up what was open before a restart, as far as the kernel still holds it. */
+  restore(rows: readonly GrantRow[], services: readonly Service[], now: UnixMillis): Result<void> {
+    const held = this.#firewall.list();
+    if (!held.ok) return held;
+    const open = new Set(
+      held.value.map(({ service, source, sourcePort }) => `${service} ${source.text} ${sourcePort ?? ""}`),
     );
+    for (const row of rows) {
+      const service = services.find(({ name }) => name === row.service);
+      if (service === undefined || row.expiresAt <= now) continue;
+      if (!open.has(`${row.service} ${row.source.text} ${row.sourcePort ?? ""}`)) continue;
+      const grant = grantOf({ ...row, service, lifetime: secondsLeft(row, now) });
+      this.#grants.set(keyOf(grant), grant);
+    }
+    return ok(undefined);
+  }
+
+  add(grant: Grant): void {
+    this.#grants.set(keyOf(grant), grant);
+    this.#ledger.opened(grant);
   }
 
   /** The grants still open at `now`. */
@@ -18,10 +50,51 @@ export class OpenGrants {
     return [...this.#grants.values()];
   }
 
-  /** Takes out and gives the grants of one device. */
-  take(device: DeviceId, now: UnixMillis): Grant[] {
-    const taken = this.list(now).filter((grant) => grant.device === device);
-    for (const [key, grant] of this.#grants) if (grant.device === device) this.#grants.delete(key);
-    return taken;
+  /** Ends what the device's user has open for an address and a service. What nobody is known to own ends as well. */
+  close(device: DeviceId, service: ServiceName, source: Address, now: UnixMillis): Result<void> {
+    const user = userOf(device);
+    return this.#end(service, source, (grant) => userOf(grant.device) === user, now);
   }
+
+  /** Ends everything that one device has open; gives what that was. */
+  closeAll(device: DeviceId, now: UnixMillis): Result<Grant>[] {
+    const own = this.list(now).filter((grant) => grant.device === device);
+    return own.map((grant) => {
+      const isIts = (other: Grant): boolean => other.device === device;
+      const ended = this.#end(grant.service.name, grant.source, isIts, now);
+      return ended.ok ? ok(grant) : ended;
+    });
+  }
+
+  /** The kernel has one entry for all who opened the same: it is taken out, and put back for the rest of the others' time. */
+  #end(
+    service: ServiceName,
+    source: Address,
+    isMeant: (grant: Grant) => boolean,
+    now: UnixMillis,
+  ): Result<void> {
+    const same = this.list(now).filter(
+      (grant) => grant.service.name === service && grant.source.equals(source),
+    );
+    const closed = this.#firewall.close(service, source);
+    if (!closed.ok) return closed;
+    for (const grant of same) {
+      if (isMeant(grant)) {
+        this.#grants.delete(keyOf(grant));
+        this.#ledger.ended(grant);
+        continue;
+      }
+      const again = this.#firewall.open(grantOf({ ...grant, lifetime: secondsLeft(grant, now) }));
+      if (!again.ok) return again;
+    }
+    return ok(undefined);
+  }
+}
+
+function secondsLeft({ expiresAt }: { readonly expiresAt: UnixMillis }, now: UnixMillis): Grant["lifetime"] {
+  return seconds(Math.max(1, Math.ceil((expiresAt - now) / 1000)));
+}
+
+function keyOf({ device, service, source, sourcePort }: Grant): string {
+  return `${device} ${service.name} ${source.text} ${sourcePort ?? ""}`;
 }

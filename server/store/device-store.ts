@@ -13,6 +13,7 @@ import {
   toDevice,
   toRetired,
 } from "./device-rows.ts";
+import { GrantStore } from "./grant-store.ts";
 import { OtpStore } from "./otp-store.ts";
 import { makeFile, readIdentity, type ServerIdentity } from "./identity.ts";
 import { migrate } from "./schema.ts";
@@ -41,6 +42,7 @@ const SET_POLICY = `UPDATE device SET ${POLICY_COLUMNS.map((name) => `${name} = 
 export class DeviceStore {
   readonly identity: ServerIdentity;
   readonly otp: OtpStore;
+  readonly grants: GrantStore;
   readonly #db: Database;
   readonly #file: string;
 
@@ -49,6 +51,7 @@ export class DeviceStore {
     this.#file = file;
     this.identity = identity;
     this.otp = new OtpStore(db, file);
+    this.grants = new GrantStore(db, file);
   }
 
   static exists(state: string): boolean {
@@ -194,19 +197,6 @@ export class DeviceStore {
           id,
           this.#raiseRevision(),
         );
-      }),
-    );
-  }
-
-  /** Notes when and from where devices were last used; in one write, and no change that a daemon would have to read. */
-  recordUse(
-    uses: Iterable<{ readonly id: DeviceId; readonly at: UnixMillis; readonly source: string }>,
-  ): Result<void> {
-    return this.#attempt(() =>
-      this.#db.write(() => {
-        for (const { id, at, source } of uses) {
-          this.#db.run("UPDATE device SET used = ?, used_from = ? WHERE id = ?", at, source, id);
-        }
       }),
     );
   }

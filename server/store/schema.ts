@@ -55,6 +55,17 @@ const MIGRATIONS: readonly string[] = [
     since INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE open_grant (
+    device TEXT NOT NULL,
+    service TEXT NOT NULL,
+    source TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    connections INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (device, service, source, port)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** Brings the database to this version's schema, all or nothing. One of another program or of a newer tockd is refused. */

@@ -162,7 +162,14 @@ describe("tockd device list and show", () => {
     await enrol("alice/laptop", "--expires", "2027-01-31", "--static");
     inStore((store) =>
       unwrap(
-        store.recordUse([{ id: unwrap(parseDeviceId("alice/laptop")), at: NOON, source: "2001:db8::9" }]),
+        store.grants.note(
+          {
+            opened: [],
+            ended: [],
+            used: [{ id: unwrap(parseDeviceId("alice/laptop")), at: NOON, source: "2001:db8::9" }],
+          },
+          NOON,
+        ),
       ),
     );
     const { out } = await at(NOON + 3 * DAY, "device", "list");

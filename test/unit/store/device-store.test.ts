@@ -87,7 +87,12 @@ describe("what is put in comes out", () => {
     const device = newDevice("alice/phone");
     unwrap(store.add(device, BEGINNING));
     const { revision } = unwrap(store.loadAll());
-    unwrap(store.recordUse([{ id: device.id, at: LATER, source: "203.0.113.9" }]));
+    unwrap(
+      store.grants.note(
+        { opened: [], ended: [], used: [{ id: device.id, at: LATER, source: "203.0.113.9" }] },
+        LATER,
+      ),
+    );
     expect(unwrap(store.get(device.id)).lastUse).toEqual({ at: LATER, source: "203.0.113.9" });
     expect(unwrap(store.changedSince(revision)).changed).toEqual([]);
   });
