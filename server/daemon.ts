@@ -13,14 +13,17 @@ import type { Settings } from "./config/settings.ts";
 import { Counters, DROP_REASONS } from "./core/counters.ts";
 import { DeviceTable } from "./core/device-table.ts";
 import type { Firewall } from "./core/firewall.ts";
+import type { KnockRules } from "./core/knock-rules.ts";
 import { KnockTracker } from "./core/knock-tracker.ts";
 import type { PacketSource } from "./core/packet-source.ts";
 import { ReplayWindow } from "./core/replay-window.ts";
 import { Verifier } from "./core/verify.ts";
 import { DeviceKeeper } from "./device-keeper.ts";
-import { createFirewall } from "./firewall/create.ts";
+import { type Firewalls, openFirewall } from "./firewalls.ts";
 import { Gate, type Told } from "./gate.ts";
 import { GuardKeeper, GuardWish } from "./guard-keeper.ts";
+import type { KernelEngine } from "./kernel/engine.ts";
+import { followByKernel } from "./kernel/follow.ts";
 import { Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import { OpenGrants } from "./open-grants.ts";
@@ -47,12 +50,14 @@ export class Daemon {
   readonly #store: DeviceStore;
   readonly #journal: Journal;
   readonly #firewall: Firewall;
+  readonly #rules: KnockRules | undefined;
   readonly #devices: DeviceTable;
   readonly #keeper: DeviceKeeper;
   readonly #guard: GuardKeeper;
   readonly #seed: [number, number];
   #lost = 0;
   #source: PacketSource | undefined;
+  #engine: KernelEngine | undefined;
   readonly #onStop: (() => void)[] = [];
 
   private constructor(
@@ -60,7 +65,7 @@ export class Daemon {
     log: Log,
     store: DeviceStore,
     journal: Journal,
-    firewall: Firewall,
+    { firewall, rules }: Firewalls,
   ) {
     this.#settings = settings;
     this.#log = log;
@@ -68,6 +73,7 @@ export class Daemon {
     this.#store = store;
     this.#journal = journal;
     this.#firewall = firewall;
+    this.#rules = rules;
     const seed = [...new Uint32Array(Uint8Array.from(randomBytes(8)).buffer)] as [number, number];
     this.#devices = new DeviceTable({
       serverId: store.identity.id,
@@ -117,13 +123,13 @@ export class Daemon {
     });
     if (!journal.ok) return fail(journal);
     opened.push(journal.value);
-    const firewall = createFirewall(settings.firewall.backend, {
+    const firewalls = openFirewall(settings, {
       log: (line) => log.debug(line),
       now: () => performance.now(),
     });
-    if (!firewall.ok) return fail(firewall);
-    opened.push({ close: () => firewall.value.dispose() });
-    const daemon = new Daemon(settings, log, store.value, journal.value, firewall.value);
+    if (!firewalls.ok) return fail(firewalls);
+    opened.push({ close: () => firewalls.value.firewall.dispose() });
+    const daemon = new Daemon(settings, log, store.value, journal.value, firewalls.value);
     const running = await daemon.#run();
     if (!running.ok) {
       daemon.stop();
@@ -160,13 +166,33 @@ export class Daemon {
     clock.start();
     this.#onStop.push(() => clock.stop());
 
-    const listening = this.#listen(replays);
+    const listening = this.#rules ? this.#follow(this.#rules, replays) : this.#listen(replays);
     if (!listening.ok) return listening;
     const summary = setInterval(() => this.#summarise(), SUMMARY_MILLIS);
     this.#onStop.push(() => clearInterval(summary));
     const admin = await this.#serve();
     if (!admin.ok) return admin;
     this.#sayStart();
+    return ok(undefined);
+  }
+
+  /** Instead of packets, rules: the kernel follows knocks, and the daemon the clock. */
+  #follow(rules: KnockRules, replays: ReplayWindow<Told>): Result<void> {
+    const engine = followByKernel({
+      settings: this.#settings,
+      serverId: this.#store.identity.id,
+      devices: this.#devices,
+      rules,
+      firewall: this.#firewall,
+      replays,
+      journal: (use, source) => this.#journal.append(use, source),
+      granted: (grant) => this.#grants.add(grant),
+      emit: this.#audit.emit,
+      log: this.#log,
+    });
+    if (!engine.ok) return engine;
+    this.#engine = engine.value;
+    this.#onStop.push(() => engine.value.stop());
     return ok(undefined);
   }
 
@@ -215,7 +241,11 @@ export class Daemon {
       status: () => this.#status(),
       "guard-on": () => this.#guard.on(),
       "guard-off": () => this.#guard.off(),
-      "devices-changed": () => this.#keeper.readChanges(),
+      "devices-changed": () => {
+        const read = this.#keeper.readChanges();
+        this.#engine?.refresh();
+        return read;
+      },
     };
     const server = await serveAdmin(this.#settings.server.socket, 0o600, handlers);
     if (server.ok) this.#onStop.push(() => server.value.close());
@@ -269,8 +299,9 @@ export class Daemon {
       this.#log.warn("the guard is off: protected ports are open to everybody; tockd guard on");
     }
     const { backend } = this.#settings.firewall;
+    const { engine } = this.#settings.server;
     this.#log.info(
-      { backend, filter: this.#source?.filter, devices: this.#devices.size, version: VERSION },
+      { engine, backend, filter: this.#source?.filter, devices: this.#devices.size, version: VERSION },
       "ready",
     );
   }

@@ -4,7 +4,7 @@ import { err, ok, type Result, unwrap } from "../../shared/result.ts";
 import { callDaemon } from "../admin/client.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Firewall, GuardState } from "../core/firewall.ts";
-import { createFirewall } from "../firewall/create.ts";
+import { openFirewall } from "../firewalls.ts";
 import { GuardKeeper, GuardWish } from "../guard-keeper.ts";
 import { guardPlanOf } from "../plans.ts";
 import { json } from "../ui.ts";
@@ -62,14 +62,12 @@ function stateOf(settings: Settings): Result<GuardState> {
 function withFirewall<T>(settings: Settings, body: (firewall: Firewall) => Result<T>): Result<T> {
   if (process.geteuid?.() !== 0)
     return err(new TockError("permission", "guard: not permitted", "run as root"));
-  const firewall = createFirewall(settings.firewall.backend, {
-    log: () => undefined,
-    now: () => performance.now(),
-  });
-  if (!firewall.ok) return firewall;
+  const opened = openFirewall(settings, { log: () => undefined, now: () => performance.now() });
+  if (!opened.ok) return opened;
+  const { firewall } = opened.value;
   try {
-    return body(firewall.value);
+    return body(firewall);
   } finally {
-    firewall.value.dispose();
+    firewall.dispose();
   }
 }

@@ -45,6 +45,8 @@ export interface KnockRules {
   readonly pollMillis: number;
   /** How many devices these rules can follow at once, and still be quick about every packet. */
   readonly mostDevices: number;
+  /** How many source addresses a door can hold at once; the one after that shuts it for the first. Undefined = enough. */
+  readonly room: number | undefined;
   /** The steps that the kernel holds. Undefined = the guard, which leads packets to them, is not there. */
   held(): Result<readonly TimeStep[] | undefined>;
   /**

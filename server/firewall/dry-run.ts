@@ -95,6 +95,7 @@ export class DryRunFirewall implements Firewall {
 export class DryRunKnocks implements KnockRules {
   readonly pollMillis = 1_000;
   readonly mostDevices = 1_000;
+  readonly room = undefined;
   readonly #log: Log;
   #steps: readonly TimeStep[] = [];
 

@@ -26,6 +26,7 @@ const KEY = 1;
 export class NftKnocks implements KnockRules {
   readonly pollMillis = 200;
   readonly mostDevices = 1000;
+  readonly room = undefined;
   readonly #firewall: NftablesFirewall;
   #steps: readonly TimeStep[] | undefined;
 

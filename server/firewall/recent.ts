@@ -15,7 +15,7 @@ import { shapeOf } from "./guard.ts";
 import type { IptablesOptions } from "./iptables.ts";
 import { iptablesChains } from "./iptables-rules.ts";
 import { IptablesTable } from "./iptables-table.ts";
-import { parseRecent, readRecent, recentNames, writeRecent } from "./recent-lists.ts";
+import { parseRecent, readRecent, recentNames, recentRoom, writeRecent } from "./recent-lists.ts";
 import { watchRules } from "./watch.ts";
 
 /** A door that was seen open, and until when it can be so at most, on the monotonic clock. */
@@ -33,6 +33,7 @@ export class RecentFirewall implements Firewall, KnockRules {
   /** A sequence used over one family is free over the other until we have seen it. */
   readonly pollMillis = 50;
   readonly mostDevices = 64;
+  readonly room = recentRoom();
   readonly #socket: NetlinkSocket;
   readonly #tables: readonly IptablesTable[];
   readonly #log: Log;

@@ -27,7 +27,7 @@ export interface EngineParts {
   readonly maker: () => WalkMaker;
   readonly devices: (id: Device["id"]) => Device | undefined;
   readonly rules: KnockRules;
-  readonly firewall: Pick<Firewall, "close">;
+  readonly firewall: Pick<Firewall, "close" | "watch">;
   readonly replays: ReplayWindow<unknown>;
   /** Writes a use down. */
   readonly journal: (use: Use, source: Address) => Result<void>;
@@ -48,6 +48,7 @@ export class KernelEngine {
   readonly #told = new Set<string>();
   readonly #seen = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
+  #stopWatch: (() => void) | undefined;
   #checkAt: UnixMillis | undefined;
   #retryAt = 0;
 
@@ -59,12 +60,15 @@ export class KernelEngine {
   start(): Result<void> {
     const began = this.begin();
     if (!began.ok) return began;
-    this.#timer = setInterval(() => this.tick(), this.#parts.rules.pollMillis);
+    const { rules, firewall } = this.#parts;
+    this.#timer = setInterval(() => this.tick(), rules.pollMillis);
+    this.#stopWatch = firewall.watch(() => this.check());
     return ok(undefined);
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    this.#stopWatch?.();
   }
 
   /** One look and one change, without going on. */
