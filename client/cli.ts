@@ -21,6 +21,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   list: () => import("./commands/list.ts"),
   protect: () => import("./commands/protect.ts"),
   forget: () => import("./commands/forget.ts"),
+  ui: () => import("./commands/ui.ts"),
+  web: () => import("./commands/web.ts"),
 };
 
 async function main(argv: readonly string[]): Promise<number> {

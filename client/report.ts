@@ -111,7 +111,10 @@ function refusal(result: ReplyResult, name: string): TockError {
         "give a fresh code with --otp or --otp-fd, or wait for the next one",
       );
     case "expired":
-      return refused("this device or its secret has expired", "ask its administrator for a new link");
+      return refused(
+        "this device or its secret has expired",
+        "ask its administrator for a new link; a copy of a profile ends when the other one rotates",
+      );
     case "rotate-first":
       return refused("the secret must rotate first", `tock rotate ${name}`);
     case "firewall-error":

@@ -3,7 +3,7 @@ import { SECRET_BYTES } from "../shared/constants.ts";
 import { TockError } from "../shared/errors.ts";
 import { nextSecret, publicKey } from "../shared/rotation.ts";
 import { Secret } from "../shared/secret.ts";
-import type { NextKey } from "./profile.ts";
+import type { Keys, NextKey } from "./profile.ts";
 import type { Target } from "./send-spa.ts";
 import type { Manner, Outcome, Session } from "./session.ts";
 import type { Wish } from "./spa-packet.ts";
@@ -109,14 +109,20 @@ async function settle(
     return again.best === undefined ? asked : again;
   }
   if (result !== "rotated") {
-    return enrolling ? asked : session.send(current, wish, targets, manner);
+    if (enrolling) return asked;
+    // A retired S would be called expired, so S is what the server holds, and S' it does not want.
+    await session.changeKeys((keys) => (isNext(keys, next) ? { ...keys, next: undefined } : keys));
+    return session.send(current, wish, targets, manner);
   }
   await session.changeKeys((keys) =>
-    keys.next?.secret.equals(next.secret) === true
-      ? { ...keys, next: { ...keys.next, acknowledged: true } }
-      : keys,
+    isNext(keys, next) ? { ...keys, next: { ...next, acknowledged: true } } : keys,
   );
   return prove(session, next, wish, targets, manner);
+}
+
+/** Whether the file still holds this rotation: another process may have ended it. */
+function isNext(keys: Keys, next: NextKey): boolean {
+  return keys.next?.secret.equals(next.secret) === true;
 }
 
 /** Sends a request under S'. Any authentic reply proves that the server knows S', and S is forgotten. */
@@ -130,7 +136,7 @@ async function prove(
   const outcome = await session.send(next.secret, wish, targets, manner);
   if (outcome.best === undefined) return outcome;
   await session.changeKeys((keys) =>
-    keys.next?.secret.equals(next.secret) === true
+    isNext(keys, next)
       ? { current: next.secret, since: next.since, enrolling: false, next: undefined }
       : keys,
   );

@@ -8,7 +8,7 @@ import type { Enrolment } from "../../../shared/enrolment.ts";
 import type { FakeDaemon } from "./fake-daemon.ts";
 import { type Output, run } from "../../lab/exec.ts";
 
-const CLI = fileURLToPath(new URL("../../../client/cli.ts", import.meta.url));
+export const CLI = fileURLToPath(new URL("../../../client/cli.ts", import.meta.url));
 
 /** The real program, as a process of its own, with a profile folder of its own. */
 export class Tock implements AsyncDisposable {
@@ -50,7 +50,7 @@ export class Tock implements AsyncDisposable {
   async enrol(daemon: FakeDaemon, name = "fake", changes: Partial<Enrolment> = {}): Promise<void> {
     const { secret, ...info } = daemon.enrolment(changes);
     const since = Date.now() as UnixMillis;
-    const keys = { current: secret, since, enrolling: !info.isStatic, next: undefined };
+    const keys = { current: secret, since, enrolling: daemon.enrolling, next: undefined };
     await new ProfileStore(this.home).create({ name, info, createdAt: since, keys: { kind: "plain", keys } });
   }
 
