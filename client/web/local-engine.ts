@@ -16,20 +16,22 @@ export class LocalEngine implements Engine {
     return this.#call("list", {});
   }
 
-  open(id: string, service: string, { otp }: Given): Promise<Outcome> {
-    return this.#call("open", { id, service, otp });
+  open(id: string, service: string, given: Given): Promise<Outcome> {
+    return this.#call("open", { id, service, ...given });
   }
 
-  close(id: string, service: string): Promise<Outcome> {
-    return this.#call("close", { id, service });
+  close(id: string, service: string, given: Given): Promise<Outcome> {
+    return this.#call("close", { id, service, ...given });
   }
 
-  async sequence(id: string): Promise<Sequence | undefined> {
-    return (await this.#call<Sequence | null>("sequence", { id })) ?? undefined;
+  async sequence(id: string, given: Given): Promise<Sequence | undefined> {
+    const answer = await this.#call<Partial<Sequence>>("sequence", { id, ...given });
+    const { ports, left } = answer;
+    return ports === undefined || left === undefined ? undefined : { ports, left };
   }
 
-  check(id: string): Promise<CheckView | Problem> {
-    return this.#call("check", { id });
+  check(id: string, given: Given): Promise<CheckView | Problem> {
+    return this.#call("check", { id, ...given });
   }
 
   async #call<T>(method: string, body: object): Promise<T> {

@@ -106,6 +106,13 @@ export class Session {
     timeout: number,
     replies: boolean,
   ): Promise<Reply> {
+    // A code works once, so each address gets it only when the one before has not answered.
+    if (wish.otp !== undefined && replies && hosts.length > 1) {
+      const [first = "", ...others] = hosts;
+      const reply = await this.sendTo([first], key, wish, now, timeout, replies);
+      if (reply.kind === "answered") return reply;
+      return this.sendTo(others, key, wish, this.now(), timeout, replies);
+    }
     const keys = await stepKeys(key, this.info.serverId, stepAt(now));
     const request = encodeRequest(makeRequest(wish, now, replies));
     const enough = new AbortController();

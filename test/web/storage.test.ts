@@ -14,7 +14,6 @@ describe.each(BROWSERS)("%s", (name) => {
     await buildPage();
     scene = await WebScene.set({
       services: { ssh: { ports: ["tcp/22"], ttl: "3s" } },
-      tables: { guard: { allow: ["tcp/8443", "tcp/8080"] } },
     });
     browser = await launch(name, scene.phone);
     page = new TockPage(browser, PAGE);
