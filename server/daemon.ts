@@ -24,6 +24,7 @@ import { Gate, type Told } from "./gate.ts";
 import { GuardKeeper, GuardWish } from "./guard-keeper.ts";
 import type { KernelEngine } from "./kernel/engine.ts";
 import { followByKernel } from "./kernel/follow.ts";
+import { knocking, knockWarning } from "./knock-warning.ts";
 import { Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import { OpenGrants } from "./open-grants.ts";
@@ -298,6 +299,8 @@ export class Daemon {
     if (guard.ok && guard.value === "off") {
       this.#log.warn("the guard is off: protected ports are open to everybody; tockd guard on");
     }
+    const guessable = knockWarning(this.#settings, knocking(this.#settings, this.#devices.devices()));
+    if (guessable !== undefined) this.#log.warn(guessable, "knock sequences could be guessed");
     const { backend } = this.#settings.firewall;
     const { engine } = this.#settings.server;
     this.#log.info(

@@ -1,13 +1,15 @@
 import { KNOCK_MIN_SPAN } from "../../shared/constants.ts";
 import { formatPortRange, type PortRange, rangesOverlap } from "../../shared/port-range.ts";
+import { knockOdds, MOST_ODDS, safeLength } from "../core/knock-odds.ts";
 import { formatDuration } from "./duration.ts";
 import { nearest } from "./nearest.ts";
 import type { TableReader } from "./read-table.ts";
-import type { Knock, Rotation, Server, ServiceTable, UserTable } from "./schema.ts";
+import type { Clock, Knock, Rotation, Server, ServiceTable, UserTable } from "./schema.ts";
 
 /** What could be read of a file. Missing keys had mistakes of their own. */
 export interface Tables {
   readonly server: Partial<Server>;
+  readonly clock: Partial<Clock>;
   readonly knock: Partial<Knock>;
   readonly rotation: Partial<Rotation>;
   readonly services: ReadonlyMap<string, Partial<ServiceTable>>;
@@ -17,6 +19,7 @@ export interface Tables {
 /** Complains of what is wrong between keys that are each right. */
 export function crossCheck(tables: Tables, reader: TableReader): void {
   checkKnock(tables, reader);
+  checkOdds(tables, reader);
   checkEngine(tables, reader);
   checkServices(tables, reader);
   checkUsers(tables, reader);
@@ -46,6 +49,21 @@ function checkEngine({ server, users }: Tables, reader: TableReader): void {
   if (server.engine !== "kernel" || isKnockUsed(users)) return;
   const message = "the kernel engine opens by knock sequences alone, and no user may knock";
   reader.complain(["server", "engine"], message, 'give a user knock = true, or take engine = "packets"');
+}
+
+/** Whether sequences can be guessed. One device is counted; more make it easier, which the daemon warns of. */
+function checkOdds({ knock, clock, users }: Tables, reader: TableReader): void {
+  const { ports, length } = knock;
+  if (ports === undefined || length === undefined || !isKnockUsed(users)) return;
+  if (ports.last - ports.first + 1 < KNOCK_MIN_SPAN) return;
+  const shape = { ...ports, length };
+  const steps = 1 + (clock.past ?? 0) + (clock.future ?? 0);
+  const odds = knockOdds(shape, steps, 1);
+  if (odds <= MOST_ODDS) return;
+  const safe = safeLength(shape, steps, 1);
+  const message = `expected sequences that cannot be guessed, got ${length} of ${ports.last - ports.first + 1} ports: every ${Math.round(1 / odds).toExponential(0)}th packet would hit`;
+  const hint = safe === undefined ? "take a larger range for [knock] ports" : `length = ${safe} will do`;
+  reader.complain(["knock", "length"], message, hint);
 }
 
 function checkServices({ services, server, knock, users }: Tables, reader: TableReader): void {

@@ -84,7 +84,7 @@ function readDocument(document: Record<string, unknown>, reader: TableReader): S
     reader.name(["users", name], userName);
     users.set(name, reader.read(["users", name], raw, namedSchemas.users));
   }
-  crossCheck({ server, knock, rotation, services, users }, reader);
+  crossCheck({ server, clock, knock, rotation, services, users }, reader);
   if (reader.complaints.length > 0) return undefined;
   // Without a complaint nothing is missing and every name is in order.
   const { ports, length, transport } = knock as Knock;

@@ -189,7 +189,7 @@ const document = fc.record({
   ),
   clock: merged(optional("past", fc.nat(4)), optional("future", fc.nat(4))),
   knock: merged(
-    optional("length", fc.integer({ min: 3, max: 8 })),
+    optional("length", fc.integer({ min: 4, max: 8 })),
     optional("transport", fc.constantFrom("tcp", "udp", "both")),
   ),
   firewall: merged(optional("backend", fc.constantFrom("iptables", "nftables", "dry-run"))),
