@@ -9,6 +9,7 @@ import { addDeviceList } from "./commands/device-list.ts";
 import { addDeviceRotate } from "./commands/device-rotate.ts";
 import { addGuard } from "./commands/guard.ts";
 import { addInit } from "./commands/init.ts";
+import { addRules } from "./commands/rules.ts";
 import { addRun } from "./commands/run.ts";
 import { addUserOtp } from "./commands/user-otp.ts";
 import { DEFAULT_CONFIG } from "./config/load.ts";
@@ -67,6 +68,7 @@ function makeProgram(context: Context): Command {
   const user = program.command("user").description("people: their second factor");
   addUserOtp(user, context);
   addGuard(program, context);
+  addRules(program, context);
   addRun(program);
   return program;
 }

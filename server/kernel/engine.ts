@@ -15,14 +15,14 @@ import { type LeftOut, type WalkMaker, walksOf } from "./walks.ts";
 
 /** Whoever asks: what was used is used for everybody. */
 const NOBODY = Address.v4(new Uint8Array(4));
-/** How long before a step enters the window its rules are put in: they have their own date, so they may be early. */
-const LEAD = 1_000;
 /** How often it is looked whether the kernel still has the rules. */
 const CHECK = 5_000;
 
 export interface EngineParts {
   readonly now: () => UnixMillis;
   readonly skew: Skew;
+  /** Milliseconds before a step enters the window that its rules are put in: they have their own date, so they may be early. */
+  readonly lead: number;
   /** What walks are made of; devices and policy are asked for anew each time. */
   readonly maker: () => WalkMaker;
   readonly devices: (id: Device["id"]) => Device | undefined;
@@ -116,8 +116,8 @@ export class KernelEngine {
 
   /** The steps of the window now, and those of the window a moment later. */
   #wanted(at: UnixMillis): TimeStep[] {
-    const { skew } = this.#parts;
-    return [...new Set([...skewWindow(at, skew), ...skewWindow(unixMillis(at + LEAD), skew)])];
+    const { skew, lead } = this.#parts;
+    return [...new Set([...skewWindow(at, skew), ...skewWindow(unixMillis(at + lead), skew)])];
   }
 
   #isStale(at: UnixMillis): boolean {

@@ -37,13 +37,17 @@ export function followByKernel(parts: FollowParts): Result<KernelEngine> {
   return started.ok ? ok(engine) : started;
 }
 
+/** What the daemon needs to be on time. */
+const LEAD = 1_000;
+
 /** An engine that does nothing yet. */
-export function engineOf(parts: FollowParts): KernelEngine {
+export function engineOf(parts: FollowParts, lead = LEAD): KernelEngine {
   const { settings, serverId, devices, rules, firewall, replays, journal, granted, emit, log } = parts;
   const knocking = (): Device[] => [...devices.devices()].filter((device) => mayKnock(settings, device));
   return new KernelEngine({
     now: systemNow,
     skew: settings.skew,
+    lead,
     maker: () => ({
       serverId,
       shape: settings.knock,
