@@ -12,6 +12,7 @@ import { addInit } from "./commands/init.ts";
 import { addRules } from "./commands/rules.ts";
 import { addRun } from "./commands/run.ts";
 import { addUserOtp } from "./commands/user-otp.ts";
+import { addWeb } from "./commands/web.ts";
 import { DEFAULT_CONFIG } from "./config/load.ts";
 import { type ExitCode, report } from "./ui.ts";
 
@@ -43,7 +44,8 @@ export async function main(args: readonly string[], world: World): Promise<ExitC
   }
 }
 
-function makeProgram(context: Context): Command {
+/** The whole command line, ready to be parsed. */
+export function makeProgram(context: Context): Command {
   const program = new Command("tockd")
     .description("the daemon that keeps ports shut until the right device asks")
     .version(VERSION)
@@ -69,6 +71,7 @@ function makeProgram(context: Context): Command {
   addUserOtp(user, context);
   addGuard(program, context);
   addRules(program, context);
+  addWeb(program, context);
   addRun(program);
   return program;
 }
