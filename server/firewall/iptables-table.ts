@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { ok, type Result } from "../../shared/result.ts";
 import type { GuardState } from "../core/firewall.ts";
 import type { NetlinkSocket } from "../sys/netlink.ts";
@@ -34,13 +35,23 @@ interface Held {
   readonly walks: readonly string[];
 }
 
+/** The tables mangle of this machine: of IPv4, and of IPv6 where the kernel has it. */
+export type MangleTables = readonly [IptablesTable, ...IptablesTable[]];
+
+export function mangleTables(parts: { variant: Variant; socket: NetlinkSocket; log: Log }): MangleTables {
+  const v4 = new IptablesTable({ ...parts, family: 4 });
+  if (existsSync("/proc/self/net/if_inet6")) return [v4, new IptablesTable({ ...parts, family: 6 })];
+  parts.log("this kernel has no IPv6: the guard is for IPv4 alone");
+  return [v4];
+}
+
 /** The table mangle of one family, through the iptables programs. */
 export class IptablesTable {
   readonly family: 4 | 6;
   readonly #program: string;
   readonly #socket: NetlinkSocket;
   readonly #log: Log;
-  #usesNft: boolean | undefined;
+  #place: "iptables-nft" | "iptables-legacy" | undefined;
 
   constructor(parts: { family: 4 | 6; variant: Variant; socket: NetlinkSocket; log: Log }) {
     this.family = parts.family;
@@ -90,6 +101,16 @@ export class IptablesTable {
     return ok(isWhole(held.value, chains) ? "on" : "damaged");
   }
 
+  /** Which of the two tables mangle this is, as the program says of itself. */
+  place(): Result<"iptables-nft" | "iptables-legacy"> {
+    if (this.#place === undefined) {
+      const version = runCommand([this.#program, "-V"], this.#log, "", "look");
+      if (!version.ok) return version;
+      this.#place = version.value.includes("nf_tables") ? "iptables-nft" : "iptables-legacy";
+    }
+    return ok(this.#place);
+  }
+
   /** The chains of walks; undefined = the guard that leads to them is not there. */
   walks(): Result<readonly string[] | undefined> {
     const held = this.#look();
@@ -119,12 +140,9 @@ export class IptablesTable {
   /** What this put will make beside the guard; remembered in the jump's comment, so that taking it out leaves nothing. */
   #missing(held: Held): Result<Made> {
     if (held.jumps.length > 0) return ok(madeOf(held.jumps[0]));
-    if (this.#usesNft === undefined) {
-      const version = runCommand([this.#program, "-V"], this.#log, "", "look");
-      if (!version.ok) return version;
-      this.#usesNft = version.value.includes("nf_tables");
-    }
-    return ok(this.#usesNft ? missingParts(this.#socket, this.family) : "nothing");
+    const place = this.place();
+    if (!place.ok) return place;
+    return ok(place.value === "iptables-nft" ? missingParts(this.#socket, this.family) : "nothing");
   }
 
   /** Another program may change the table between the look and the change; then the change is refused whole. */

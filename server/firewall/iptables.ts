@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import type { Firewall, GuardPlan, GuardState, OpenGrant } from "../core/firewall.ts";
@@ -12,7 +11,8 @@ import { closeGrants, listGrants, openGrant, staleSets } from "./grants.ts";
 import { type Shape, shapeOf } from "./guard.ts";
 import { IpsetStore } from "./ipset-store.ts";
 import { iptablesChains } from "./iptables-rules.ts";
-import { IptablesTable, type Variant } from "./iptables-table.ts";
+import { type MangleTables, mangleTables, type Variant } from "./iptables-table.ts";
+import { removeGuardsBeside } from "./other-guards.ts";
 import { watchRules } from "./watch.ts";
 
 export interface IptablesOptions {
@@ -31,16 +31,14 @@ export class IptablesFirewall implements Firewall {
   readonly name = "iptables";
   readonly #socket: NetlinkSocket;
   readonly #store: IpsetStore;
-  readonly #tables: readonly IptablesTable[];
+  readonly #tables: MangleTables;
   readonly #log: Log;
 
   private constructor(socket: NetlinkSocket, { variant = "", log, now }: IptablesOptions) {
     this.#socket = socket;
     this.#store = new IpsetStore(socket, now);
     this.#log = log;
-    const families = hasIpv6() ? ([4, 6] as const) : ([4] as const);
-    if (families.length === 1) log("this kernel has no IPv6: the guard is for IPv4 alone");
-    this.#tables = families.map((family) => new IptablesTable({ family, variant, socket, log }));
+    this.#tables = mangleTables({ variant, socket, log });
   }
 
   /** Opens the netlink socket; changes nothing. */
@@ -62,6 +60,8 @@ export class IptablesFirewall implements Firewall {
       const put = table.put(iptablesChains(shape, table.family));
       if (!put.ok) return put;
     }
+    const alone = removeGuardsBeside(this.#tables[0], this.#socket, this.#log);
+    if (!alone.ok) return alone;
     const cleared = this.#destroyStale(shape.services.map(({ name }) => name));
     if (!cleared.ok) return cleared;
     const state = this.#state(shape);
@@ -131,8 +131,4 @@ export class IptablesFirewall implements Firewall {
     }
     return ok(undefined);
   }
-}
-
-function hasIpv6(): boolean {
-  return existsSync("/proc/self/net/if_inet6");
 }

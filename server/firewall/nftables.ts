@@ -13,6 +13,7 @@ import { marksOf, type Shape, sameMarks, shapeOf } from "./guard.ts";
 import { GUARD_CHAIN, kernelSets, nftChains, nftScript } from "./nft-rules.ts";
 import { NftStore } from "./nft-store.ts";
 import { deleteTable, type HeldTable, ownTable, readTable } from "./nft-table.ts";
+import { removeOtherGuards } from "./other-guards.ts";
 import { watchRules } from "./watch.ts";
 
 /**
@@ -56,6 +57,8 @@ export class NftablesFirewall implements Firewall {
       if (!this.#owned)
         this.#log("the table inet tock is an ordinary one: it is put back when somebody flushes it");
     }
+    const alone = removeOtherGuards("table", this.#socket, this.#log);
+    if (!alone.ok) return alone;
     const state = this.#state(shape);
     if (!state.ok || state.value === "on") return state.ok ? ok(undefined) : state;
     return err(
@@ -130,7 +133,8 @@ export class NftablesFirewall implements Firewall {
     const found = this.#read();
     if (!found.ok) return found;
     const there = [...(found.value?.marks.keys() ?? [])];
-    const walks = shape.walk === undefined ? nftRemoval(there.filter(isWalk), names.value.filter(isWalk)) : [];
+    const walks =
+      shape.walk === undefined ? nftRemoval(there.filter(isWalk), names.value.filter(isWalk)) : [];
     const script = nftScript(shape, {
       awake: found.value?.dormant === false,
       misplaced: found.value?.marks.has(GUARD_CHAIN) === true && !found.value.hooked,

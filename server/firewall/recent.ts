@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import type { Address } from "../../shared/address.ts";
 import type { ServiceName, TimeStep } from "../../shared/brand.ts";
 import { TockError } from "../../shared/errors.ts";
@@ -14,7 +13,8 @@ import { adoptConnections } from "./established.ts";
 import { shapeOf } from "./guard.ts";
 import type { IptablesOptions } from "./iptables.ts";
 import { iptablesChains } from "./iptables-rules.ts";
-import { IptablesTable } from "./iptables-table.ts";
+import { type MangleTables, mangleTables } from "./iptables-table.ts";
+import { destroyGrantSets, removeGuardsBeside } from "./other-guards.ts";
 import { parseRecent, readRecent, recentNames, recentRoom, writeRecent } from "./recent-lists.ts";
 import { watchRules } from "./watch.ts";
 
@@ -35,7 +35,7 @@ export class RecentFirewall implements Firewall, KnockRules {
   readonly mostDevices = 64;
   readonly room = recentRoom();
   readonly #socket: NetlinkSocket;
-  readonly #tables: readonly IptablesTable[];
+  readonly #tables: MangleTables;
   readonly #log: Log;
   readonly #now: () => number;
   readonly #protocols: readonly Protocol[];
@@ -49,8 +49,7 @@ export class RecentFirewall implements Firewall, KnockRules {
     this.#log = log;
     this.#now = now;
     this.#protocols = protocols;
-    const families = existsSync("/proc/self/net/if_inet6") ? ([4, 6] as const) : ([4] as const);
-    this.#tables = families.map((family) => new IptablesTable({ family, variant, socket, log }));
+    this.#tables = mangleTables({ variant, socket, log });
   }
 
   /** Changes nothing yet. `protocols` are those that knock. */
@@ -68,6 +67,10 @@ export class RecentFirewall implements Firewall, KnockRules {
       const put = table.put(iptablesChains(shape, table.family));
       if (!put.ok) return put;
     }
+    const alone = removeGuardsBeside(this.#tables[0], this.#socket, this.#log);
+    if (!alone.ok) return alone;
+    const cleared = destroyGrantSets(this.#socket);
+    if (!cleared.ok) return cleared;
     const state = this.guardState(plan);
     if (!state.ok || state.value === "on") return state.ok ? ok(undefined) : state;
     const message = "guard: it was put in, and is not there as it should be";

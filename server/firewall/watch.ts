@@ -6,18 +6,23 @@ import { GRANT_EVENTS } from "./nft-message.ts";
 const GROUP = 7;
 /** A ruleset is loaded by many messages: the first is not yet the whole change. */
 const SETTLE = 20;
+/** Another program that changes rules all the time is not looked after all the time. */
+const LEAST_BETWEEN = 250;
 /** iptables-legacy tells nobody. */
 const POLL = 5_000;
 
 /** Calls `changed` soon after somebody changed the packet filter, and every few seconds all the same. Returns the stop. */
 export function watchRules(changed: () => void, log: Log): () => void {
   let settling: NodeJS.Timeout | undefined;
+  let last = Number.NEGATIVE_INFINITY;
   const heard = (types: readonly number[] | undefined): void => {
     if (types?.every((type) => GRANT_EVENTS.includes(type)) === true) return;
+    const soon = Math.max(SETTLE, last + LEAST_BETWEEN - performance.now());
     settling ??= setTimeout(() => {
       settling = undefined;
       changed();
-    }, SETTLE);
+      last = performance.now();
+    }, soon);
     settling.unref();
   };
   const listener = listen(GROUP, heard);

@@ -197,6 +197,30 @@ describe("nftables", () => {
   });
 });
 
+describe("a change of backend", () => {
+  const all: BackendName[] = ["iptables", "iptables-legacy", "nftables"];
+  const changes = all.flatMap((from) => all.filter((to) => to !== from).map((to) => [from, to] as const));
+
+  test.each(changes)("from %s to %s takes the old guard out, and grants open", async (from, to) => {
+    const old = await RemoteFirewall.start(server, from);
+    await old.on(plan);
+    await old.process.stop();
+    firewall = await RemoteFirewall.start(server, to);
+    await firewall.on(plan);
+    expect(await isOpen()).toBe(false);
+    await firewall.open(web, client.address.v4, 60);
+    expect(await isOpen()).toBe(true);
+    await firewall.off();
+    expect(await server.must(["ipset", "list", "-n"])).toBe("");
+    for (const family of ["", "6"]) {
+      const listed = await server.must([`ip${family}tables-legacy`, "-t", "mangle", "-S"]);
+      expect(listed).not.toContain("TOCK");
+    }
+    expect((await server.must(["nft", "list", "ruleset"])).toLowerCase()).not.toContain("tock");
+    await firewall.process.stop();
+  });
+});
+
 describe.each<BackendName>(["iptables", "nftables"])("the watch of %s", (backend) => {
   test("hears what others do, and not the grants", async () => {
     firewall = await RemoteFirewall.start(server, backend);
