@@ -38,7 +38,15 @@ export interface Given {
 
 export type Problem =
   | { readonly code: "offline" | "used-link" | "refused" | "second-factor" | "expired" | "firewall" }
-  | { readonly code: "wrong-passphrase" | "damaged" | "rotate-first" | "insecure" | "no-storage" }
+  | {
+      readonly code:
+        | "wrong-passphrase"
+        | "damaged"
+        | "rotate-first"
+        | "insecure"
+        | "no-storage"
+        | "no-webrtc";
+    }
   | { readonly code: "no-answer"; readonly port: number }
   | { readonly code: "clock"; readonly ahead: number }
   | { readonly code: "untaken"; readonly names: boolean; readonly port: number }

@@ -27,6 +27,17 @@ export async function enrol(own: OwnEngine, link: string): Promise<void> {
     check: (value: string) => (value === "" ? undefined : NEW_PASSPHRASE.check?.(value)),
   };
   const status = h("p", { class: "working", role: "status" });
+  // Only iOS has this property. What Safari stores it may erase after a week, and the app on the home screen sees none of it.
+  const isBareSafari = (navigator as { standalone?: boolean }).standalone === false;
+  const advice = isBareSafari
+    ? [
+        h(
+          "p",
+          {},
+          "First add this page to the home screen. Then add the server in there, by pasting the same link.",
+        ),
+      ]
+    : [];
   const form = makeForm(
     [passphrase],
     "Add",
@@ -52,7 +63,7 @@ export async function enrol(own: OwnEngine, link: string): Promise<void> {
       await tell("Sent, not confirmed", text, []);
     }
   };
-  sheet.body.append(facts, form, status);
+  sheet.body.append(...advice, facts, form, status);
   sheet.show();
   await sheet.closed();
 }

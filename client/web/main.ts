@@ -42,6 +42,7 @@ async function makeEngine(): Promise<Engine | Problem> {
     return new LocalEngine(new URL(".", location.href));
   // On plain http there is no key that scripts cannot read, and whoever is on the way can change this very script.
   if (!isSecureContext || (crypto as Partial<Crypto>).subtle === undefined) return { code: "insecure" };
+  if (typeof RTCPeerConnection === "undefined") return { code: "no-webrtc" };
   try {
     const store = await Store.open();
     // A request that the browser may decline; nothing waits for it.

@@ -85,6 +85,16 @@ export function wordsFor(problem: Problem): Words {
         "Whoever is on the way could read your secrets.",
         ["Open it over https, or save it and open the file."],
       );
+    case "no-webrtc":
+      return words(
+        "No WebRTC",
+        "WebRTC is turned off in this browser",
+        "It is how this page sends its packets.",
+        [
+          "On an iPhone in Lockdown Mode, exclude this website from it, or use another device.",
+          "Elsewhere a setting, a policy or an extension turns it off.",
+        ],
+      );
     case "no-storage":
       return words(
         "No storage",
