@@ -153,6 +153,28 @@ describe("the guard", () => {
         await there.process.stop();
       });
 
+      test("lets answers to the machine's own questions in, also to a port of the knock range", async () => {
+        await firewall.on(plan);
+        const port = 9_100 + family;
+        await (await client.agent()).listen("udp", port);
+        const to = { address: client.at(family), port };
+        const from = { address: server.at(family), port: 10_005 };
+        const replies = await (await server.agent()).udp(to, Buffer.from("?"), { from, wait: 200 });
+        expect(replies).toEqual(["3f"]);
+      });
+
+      test("drops what follows a reply from the SPA port, which conntrack takes for a connection", async () => {
+        await firewall.on(plan);
+        const at = { address: client.at(family), port: 9_200 };
+        const spa = { address: server.at(family), port: 62_201 };
+        await (await server.agent()).udp(at, Buffer.from("reply"), { from: spa });
+        await using capture = await Capture.start(server);
+        const me = { mac: client.mac, ...at };
+        const it = { mac: server.mac, ...spa };
+        await (await client.agent()).frames(client.device, [udpFrame(me, it, Buffer.from("again"))]);
+        expect(await said(capture, client)).toEqual([]);
+      });
+
       test("answers no SYN+ACK, RST or lone ACK either", async () => {
         await firewall.on(plan);
         await using capture = await Capture.start(server);
