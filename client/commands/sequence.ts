@@ -10,6 +10,10 @@ import { family } from "../values.ts";
 
 const OPTIONS = {
   nmap: { help: "print a line of nmap for each port" },
+  nc: { help: "print a line of nc for each port" },
+  bash: { help: "print a line of bash alone for each port" },
+  powershell: { help: "print a line of PowerShell for each port" },
+  knock: { help: "print one line of knock, of the package knockd" },
   watch: { help: "print the next sequence as each step begins, until stopped" },
   ...FAMILY,
   ...UNLOCK,

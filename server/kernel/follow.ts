@@ -22,6 +22,7 @@ export interface FollowParts extends Pick<EngineParts, "replays" | "journal" | "
 /** What stands in the way of a device's knocks in rules, in plain words. */
 const WORDS: Readonly<Record<string, string>> = {
   connections: "rules cannot count the connections of a grant: set connections = 0, or take engine = packets",
+  enrolment: "its link was never used, and only an SPA packet can do that: add the device with --static",
   "expires-soon": "its time ends within the next minutes",
 };
 

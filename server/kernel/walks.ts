@@ -48,7 +48,11 @@ export function walksOf(
   const leftOut: LeftOut[] = [];
   for (const device of maker.devices) {
     const user = maker.policy.users.get(userOf(device.id));
-    if (user?.mayKnock !== true || device.enrolling) continue;
+    if (user?.mayKnock !== true) continue;
+    if (device.enrolling) {
+      leftOut.push({ device: device.id, rule: "enrolment" });
+      continue;
+    }
     const slots = device.next === undefined ? (["current"] as const) : (["current", "next"] as const);
     for (const slot of slots) {
       const doors = doorsOf(device, slot, user, maker.policy, now, bounds.until);
