@@ -7,7 +7,10 @@ import type { Door } from "./knock-rules.ts";
 /** What the guard keeps shut. Ports of a service open for granted sources; `silent` ports never open for anybody. */
 export interface GuardPlan {
   readonly services: readonly Service[];
-  /** The SPA port and the knock range: dropped, so that they look like any other dropped port. */
+  /**
+   * The SPA port and the knock range: dropped, so that they look like any other dropped port. A UDP port that stands alone is the
+   * SPA port: it is dropped even to known flows, since Tock's reply makes its packet's flow known.
+   */
   readonly silent: readonly PortRange[];
   /** The kernel follows knocks by itself; undefined = nobody knocks, or the daemon follows them. */
   readonly walk?: WalkPlan;
