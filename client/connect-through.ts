@@ -1,10 +1,10 @@
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Address } from "../shared/address.ts";
 import { TockError } from "../shared/errors.ts";
 import { type Door, type DoorPlan, openBoundDoor, openDoor } from "./door.ts";
 import { resolveHosts } from "./resolve.ts";
 import type { Outcome } from "./session.ts";
-import { connectWithRetry, isRefusal } from "./tcp.ts";
+import { connectWithRetry, type Unconnected } from "./tcp.ts";
 import type { Ui } from "./ui.ts";
 
 /** How long to try to connect to a port that the server says is open. */
@@ -28,17 +28,17 @@ export async function connectThrough(
   if (bind) {
     const door = await openBoundDoor(plan, ui);
     const socket = await connect(door, to, door.localPort === undefined ? CONNECT_MS : BOUND_MS);
-    if (typeof socket !== "string") return { socket, outcome: door.outcome };
-    if (door.localPort === undefined || plan.otp !== undefined || isRefusal(socket))
-      throw unconnected(socket);
+    if (socket instanceof Socket) return { socket, outcome: door.outcome };
+    const isPorts = socket.why === "silent" || socket.why === "port";
+    if (door.localPort === undefined || plan.otp !== undefined || !isPorts) throw unconnected(socket);
     ui.warn(
-      `no connection from port ${door.localPort} (${socket}); this opens for others behind the same address too`,
+      `no connection from port ${door.localPort} (${socket.text}); this opens for others behind the same address too`,
     );
   }
   if (!plan.manner.replies) return { socket: await connectUnheard(plan, to, ui), outcome: undefined };
   const door = await openDoor(plan, ui);
   const socket = await connect(door, to, CONNECT_MS);
-  if (typeof socket === "string") throw unconnected(socket);
+  if (!(socket instanceof Socket)) throw unconnected(socket);
   return { socket, outcome: door.outcome };
 }
 
@@ -50,7 +50,7 @@ async function connectUnheard(plan: DoorPlan, to: Destination, ui: Ui): Promise<
   const socket = await connect({ outcome: undefined, addresses, localPort: undefined }, to, CONNECT_MS);
   enough.abort();
   await sending;
-  if (typeof socket === "string") throw unconnected(socket);
+  if (!(socket instanceof Socket)) throw unconnected(socket);
   return socket;
 }
 
@@ -58,7 +58,7 @@ async function connect(
   door: Door,
   { elsewhere, port }: Destination,
   timeout: number,
-): Promise<Socket | string> {
+): Promise<Socket | Unconnected> {
   const addresses: readonly Address[] =
     elsewhere === undefined ? door.addresses : await resolveHosts([elsewhere], undefined);
   const targets = addresses.map((address) => ({ address, port }));
@@ -69,7 +69,7 @@ async function connect(
   });
 }
 
-function unconnected(reason: string): TockError {
+function unconnected({ text }: Unconnected): TockError {
   const hint = "is the service running, and does another firewall stand in the way?";
-  return new TockError("io", `it was opened, but there is no connection: ${reason}`, hint);
+  return new TockError("io", `it was opened, but there is no connection: ${text}`, hint);
 }

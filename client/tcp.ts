@@ -1,4 +1,4 @@
-import { connect, type Socket } from "node:net";
+import { connect, Socket } from "node:net";
 import { sleep } from "./options.ts";
 import type { Target } from "./send-spa.ts";
 
@@ -15,28 +15,36 @@ export interface ConnectOptions {
 
 /** How long one try waits for an answer: a SYN that met a shut door gets none, and TCP itself tries again only after 1 s. */
 const TRIES_MS = [250, 400, 600, 900, 1_300, 2_000];
-/** A refusal means that nobody listens behind an open door, who may just be starting; so it is tried for a while more. */
-const REFUSED_PAUSE_MS = 200;
-const REFUSED_MS = 2_000;
+/** An error comes at once. It may pass, since what listens behind the door may just be starting; so there is a little time. */
+const ERROR_PAUSE_MS = 200;
+const ERROR_MS = 2_000;
+
+/**
+ * Why there is no connection: `silent` = nobody answered, `refused` = the machine said that nobody listens, `port` = our
+ * own port cannot be used.
+ */
+export interface Unconnected {
+  readonly why: "silent" | "refused" | "port" | "failed";
+  /** In words: what happened, and where. */
+  readonly text: string;
+}
 
 /** A connection to the first target that takes one; or the reason why none did. */
 export async function connectWithRetry(
   targets: readonly Target[],
   options: ConnectOptions,
-): Promise<Socket | string> {
+): Promise<Socket | Unconnected> {
   const start = performance.now();
-  let reason = "no address";
+  let last: Unconnected = { why: "silent", text: "no time" };
   for (let turn = 0; ; turn++) {
     const spent = performance.now() - start;
     const left = options.timeout - spent;
-    if (left <= 0 || (isRefusal(reason) && spent > REFUSED_MS)) return reason;
+    if (left <= 0 || (last.why !== "silent" && spent > ERROR_MS)) return last;
     const patience = options.isOpen ? left : Math.min(left, TRIES_MS[turn] ?? 3_000);
     const result = await firstOf(targets, patience, options.localPort);
-    if (typeof result !== "string") return result;
-    reason = result;
-    if (isRefusal(reason)) await sleep(Math.min(REFUSED_PAUSE_MS, left));
-    // No way there at all: an answer came at once, and another would too.
-    else if (performance.now() - start - spent < patience / 2) await sleep(patience);
+    if (result instanceof Socket) return result;
+    last = result;
+    if (last.why !== "silent") await sleep(Math.min(ERROR_PAUSE_MS, left));
   }
 }
 
@@ -45,39 +53,41 @@ async function firstOf(
   targets: readonly Target[],
   patience: number,
   localPort: number | undefined,
-): Promise<Socket | string> {
-  const stop = new AbortController();
-  const reasons: string[] = [];
+): Promise<Socket | Unconnected> {
+  const enough = new AbortController();
+  const failures: Unconnected[] = [];
   const tries = targets.map(async (target) => {
-    const result = await attempt(target, patience, localPort, stop.signal);
-    if (typeof result === "string") {
-      reasons.push(result);
-      throw new Error(result);
+    const result = await attempt(target, patience, localPort, enough.signal);
+    if (result instanceof Socket && !enough.signal.aborted) {
+      enough.abort();
+      return result;
     }
-    if (stop.signal.aborted) {
-      result.destroy();
-      throw new Error("another was first");
-    }
-    stop.abort();
-    return result;
+    if (result instanceof Socket) result.destroy();
+    else failures.push(result);
+    throw new Error("no connection");
   });
   try {
     return await Promise.any(tries);
   } catch {
-    return reasons.find(isRefusal) ?? reasons[0] ?? "no address";
+    const telling =
+      failures.find(({ why }) => why === "refused") ?? failures.find(({ why }) => why === "failed");
+    return telling ?? failures[0] ?? { why: "failed", text: "no address" };
   }
 }
 
-export function isRefusal(reason: string): boolean {
-  return reason.startsWith("ECONNREFUSED");
-}
+const REASONS: Readonly<Record<string, Unconnected["why"]>> = {
+  ECONNREFUSED: "refused",
+  EADDRINUSE: "port",
+  EADDRNOTAVAIL: "port",
+};
 
 function attempt(
   target: Target,
   patience: number,
   localPort: number | undefined,
-  stop: AbortSignal,
-): Promise<Socket | string> {
+  enough: AbortSignal,
+): Promise<Socket | Unconnected> {
+  const place = `${target.address.text} port ${target.port}`;
   return new Promise((resolve) => {
     const socket = connect({
       host: target.address.text,
@@ -86,22 +96,26 @@ function attempt(
       allowHalfOpen: true,
       noDelay: true,
     });
-    const give = (result: Socket | string): void => {
+    const settled = new AbortController();
+    const fail = (why: Unconnected["why"], text: string): void => {
+      settled.abort();
       clearTimeout(timer);
-      stop.removeEventListener("abort", stopped);
-      socket.removeAllListeners("error").removeAllListeners("connect");
-      if (typeof result === "string") socket.on("error", () => undefined).destroy();
-      resolve(result);
+      socket
+        .removeAllListeners()
+        .on("error", () => undefined)
+        .destroy();
+      resolve({ why, text });
     };
-    const stopped = (): void => give("another was first");
-    const timer = setTimeout(
-      () => give(`no answer from ${target.address.text} port ${target.port}`),
-      patience,
-    );
-    stop.addEventListener("abort", stopped);
-    socket.once("connect", () => give(socket));
-    socket.once("error", (error: NodeJS.ErrnoException) =>
-      give(`${error.code ?? error.message} from ${target.address.text} port ${target.port}`),
-    );
+    const timer = setTimeout(() => fail("silent", `no answer from ${place}`), patience);
+    enough.addEventListener("abort", () => fail("failed", "another was first"), { signal: settled.signal });
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      fail(REASONS[error.code ?? ""] ?? "failed", `${error.code ?? error.message} from ${place}`);
+    });
+    socket.once("connect", () => {
+      settled.abort();
+      clearTimeout(timer);
+      socket.removeAllListeners();
+      resolve(socket);
+    });
   });
 }

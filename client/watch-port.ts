@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { isDone } from "./report.ts";
 import { tcpPort } from "./service-port.ts";
 import type { Manner, Outcome } from "./session.ts";
@@ -18,7 +19,7 @@ export async function watchPort(
     timeout,
     isOpen: outcome !== undefined && isDone(outcome),
   });
-  if (typeof socket === "string") return { open: false, reason: socket };
+  if (!(socket instanceof Socket)) return { open: false, reason: socket.text };
   const address = socket.remoteAddress ?? "";
   socket.destroy();
   return { open: true, address };

@@ -1,3 +1,5 @@
+import { Socket } from "node:net";
+import type { Address } from "../../shared/address.ts";
 import { TockError } from "../../shared/errors.ts";
 import type { Options } from "../args.ts";
 import { ask } from "../ask.ts";
@@ -12,7 +14,7 @@ import { Session } from "../session.ts";
 import { connectWithRetry } from "../tcp.ts";
 import { UNLOCK } from "../unlock.ts";
 import { EXIT, type Ui } from "../ui.ts";
-import { family, milliseconds, oneOf, serviceNamed, wholeNumber } from "../values.ts";
+import { family, milliseconds, oneOf, wholeNumber } from "../values.ts";
 
 const OPTIONS = {
   transport: { value: "tcp|udp", help: "what to knock with; the profile knows what the server takes" },
@@ -48,33 +50,48 @@ which can be reached, or -4 or -6. Nothing answers a knock: without --wait the e
     const sequence = sequenceAt(session, session.clock.now());
     const transport = chosen ?? sequence.transport;
 
-    let reason: string | undefined;
-    for (const { address } of targets) {
-      reason = await sendKnock(address, sequence.ports, transport, spacing);
-      if (reason !== undefined) {
-        ui.detail(`not sent to ${address.text}: ${reason}`);
-        continue;
+    const { address, reason } = await knockFirst(targets, (target) =>
+      sendKnock(target, sequence.ports, transport, spacing),
+    );
+    if (address === undefined)
+      throw new TockError("io", `cannot send to ${name}: ${reason}`, "check the network");
+    const facts = { profile: name, address: address.text, transport, ports: sequence.ports };
+    const service = info.services.find((candidate) => tcpPort(candidate) !== undefined);
+    if (given.wait && service !== undefined) {
+      const port = tcpPort(service) ?? 0;
+      const socket = await connectWithRetry([{ address, port }], { timeout, isOpen: false });
+      if (!(socket instanceof Socket)) {
+        const hint = "is this machine's clock right (to 30 s)? has this sequence been used already?";
+        throw new TockError(
+          "no-reply",
+          `knocked at ${address.text}, but tcp/${port} stays shut: ${socket.text}`,
+          hint,
+        );
       }
-      const facts = { profile: name, address: address.text, transport, ports: sequence.ports };
-      const port = given.wait ? tcpPort(serviceNamed(info, undefined)) : undefined;
-      if (port !== undefined) {
-        const socket = await connectWithRetry([{ address, port }], { timeout, isOpen: false });
-        if (typeof socket === "string") {
-          const hint = "is this machine's clock right (to 30 s)? has this sequence been used already?";
-          throw new TockError("no-reply", `knocked at ${address.text}, but tcp/${port} stays shut`, hint);
-        }
-        socket.destroy();
-        ui.success(`opened ${portsOf(serviceNamed(info, undefined))} on ${name}`);
-        ui.data({ ok: true, result: "opened", ...facts });
-        return EXIT.ok;
-      }
-      ui.line(`knocked at ${address.text}: ${transport} ${sequence.ports.join(" ")}; not confirmed`);
-      ui.data({ ok: true, result: "sent", ...facts });
-      return EXIT.unconfirmed;
+      socket.destroy();
+      ui.success(`opened ${service.name} (${portsOf(service)}) on ${name}`);
+      ui.data({ ok: true, result: "opened", ...facts });
+      return EXIT.ok;
     }
-    throw new TockError("io", `cannot send to ${name}: ${reason ?? "no address"}`, "check the network");
+    ui.line(`knocked at ${address.text}: ${transport} ${sequence.ports.join(" ")}; not confirmed`);
+    ui.data({ ok: true, result: "sent", ...facts });
+    return EXIT.unconfirmed;
   },
 });
+
+/** Knocks at the first address that this machine can send to: a knock opens for one address of ours, so one is enough. */
+async function knockFirst(
+  targets: readonly Target[],
+  knock: (address: Address) => Promise<string | undefined>,
+): Promise<{ readonly address: Address | undefined; readonly reason: string }> {
+  let reason = "no address";
+  for (const { address } of targets) {
+    const failure = await knock(address);
+    if (failure === undefined) return { address, reason: "" };
+    reason = failure;
+  }
+  return { address: undefined, reason };
+}
 
 /** A sequence comes from the secret that both sides hold, so a rotation that stands open is ended first. */
 async function endRotation(session: Session, targets: readonly Target[], ui: Ui): Promise<void> {

@@ -49,7 +49,7 @@ export interface Behaviour {
  * firewall. It keeps the rules of a rotation that the client relies on; whoever replays is not its concern.
  */
 export class FakeDaemon implements AsyncDisposable {
-  readonly serverId = randomBytes(16);
+  readonly serverId = new Uint8Array(randomBytes(16));
   readonly #serverKey = new Secret(randomBytes(32));
   readonly #sockets: Socket[] = [];
   readonly seen: Seen[] = [];

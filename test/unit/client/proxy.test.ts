@@ -152,10 +152,13 @@ describe("tock proxy", () => {
   });
 
   test("a connection that breaks is an error", async () => {
-    await using service = await TcpService.start((socket) => socket.resetAndDestroy());
+    await using service = await TcpService.start((socket) => {
+      socket.once("data", () => socket.resetAndDestroy());
+    });
     await using daemon = await FakeDaemon.start();
     await using tock = await Tock.enrolledAt(daemon, service.services());
     const proxy = startProxy(tock, service.port);
+    proxy.stdin.write("hello");
     const [[code], err] = await Promise.all([proxy.ended, text(proxy.stderr)]);
     expect(code).toBe(1);
     expect(err).toMatch(/^tock: error: the connection broke: read ECONNRESET\n$/);
