@@ -20,9 +20,8 @@ export interface AnswerWord {
 
 /** Details 1 to 9: the 128 bits of the source address, 15 at a time, the lowest first. */
 const ADDRESS_DETAILS = 9;
-/** Detail 10: the daemon's unix time in seconds, modulo 2^15. */
+/** Detail 10, the last one: the daemon's unix time in seconds, modulo 2^15. */
 export const CLOCK_DETAIL = 10;
-export const LAST_DETAIL = CLOCK_DETAIL;
 
 const OTHER = 0xff00;
 const PIECE_BITS = 15n;

@@ -1,6 +1,6 @@
 import { Address } from "./address.ts";
 import { parseServiceName, type Port, type ServiceName, type UnixMillis } from "./brand.ts";
-import { LAST_DETAIL } from "./answer-word.ts";
+import { CLOCK_DETAIL } from "./answer-word.ts";
 import { ascii } from "./bytes.ts";
 import { REQUEST_BYTES } from "./constants.ts";
 
@@ -77,7 +77,7 @@ export function decodeRequest(bytes: Uint8Array): Request | undefined {
     type === undefined ||
     flags > 1 ||
     (otp >= OTP_LIMIT && otp !== NO_OTP) ||
-    detail > (type === "ping" ? LAST_DETAIL : 0) ||
+    detail > (type === "ping" ? CLOCK_DETAIL : 0) ||
     !isZero(bytes.subarray(84)) ||
     service === null ||
     needsService !== (service !== undefined) ||

@@ -33,12 +33,12 @@ export const NEW_PASSPHRASE: Field = {
 /** Asks for the passphrase and the code that a use needs; undefined when the user goes away. */
 export async function given(
   server: ServerView,
-  needs: { code: boolean },
+  needs: { code: boolean | "always" },
   verb: string,
 ): Promise<Given | undefined> {
   const fields = [
     ...(server.locked ? [PASSPHRASE] : []),
-    ...(needs.code && server.secondFactor ? [CODE] : []),
+    ...(needs.code === "always" || (needs.code && server.secondFactor) ? [CODE] : []),
   ];
   if (fields.length === 0) return {};
   const values = await ask(`${verb} ${server.name}`, [], fields, verb);

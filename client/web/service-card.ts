@@ -31,6 +31,7 @@ export class ServiceCard {
   #until = 0;
   #lifetime = 1;
   #busy = false;
+  #asksCode = false;
   #given: Given = {};
   #fade: ReturnType<typeof setTimeout> | undefined;
 
@@ -81,7 +82,7 @@ export class ServiceCard {
 
   async #tap(): Promise<void> {
     if (this.#busy) return;
-    const what = await given(this.#server, { code: true }, "Open");
+    const what = await given(this.#server, { code: this.#asksCode ? "always" : true }, "Open");
     if (what !== undefined) await this.#open(what, false);
   }
 
@@ -96,6 +97,14 @@ export class ServiceCard {
     this.#busy = false;
     // Held for extending, and for no longer than it is open.
     this.#given = outcome.kind === "opened" ? { passphrase: what.passphrase } : {};
+    // Some services ask for a code though their user is not asked in general.
+    if (outcome.kind === "failed" && outcome.problem.code === "second-factor" && what.otp === undefined) {
+      this.#asksCode = true;
+      this.#enter("shut", "Needs a code");
+      if (isExtension) this.#keep.checked = false;
+      else await this.#tap();
+      return;
+    }
     this.#show(outcome, isExtension);
   }
 

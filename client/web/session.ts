@@ -32,8 +32,6 @@ export type Reply =
   /** The browser took none of the addresses. */
   | { readonly kind: "untaken" };
 
-export type Answered = Extract<Reply, { kind: "answered" }>;
-
 /** The secrets of a profile, ready for use. */
 export interface Keys {
   readonly current: CryptoKey;
@@ -42,11 +40,7 @@ export interface Keys {
   keep(secret: Uint8Array): Promise<{ readonly kept: Kept; readonly key: CryptoKey }>;
 }
 
-export interface Patience {
-  /** Milliseconds until silence is taken for an answer. */
-  readonly timeout: number;
-}
-
+/** Milliseconds until silence is taken for an answer. */
 export const PATIENCE = 3_500;
 /** How long a request to a server that never answers is repeated by the browser: a few datagrams, in case one is lost. */
 const MUTE_MS = 400;

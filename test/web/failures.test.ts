@@ -1,3 +1,4 @@
+import { type TOTP, URI } from "otpauth";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parsePort } from "../../shared/brand.ts";
 import { decodeEnrolment, type Enrolment, encodeEnrolment } from "../../shared/enrolment.ts";
@@ -17,8 +18,16 @@ describe.each(BROWSERS)("%s", (name) => {
   beforeAll(async () => {
     await buildPage();
     scene = await WebScene.set({
-      services: { ssh: { ports: ["tcp/22"], ttl: "3s" } },
-      users: { alice: {}, bob: { services: ["ssh"], deny: ["192.0.2.0/24", "2001:db8::/64"] }, carol: {} },
+      services: {
+        ssh: { ports: ["tcp/22"], ttl: "3s" },
+        vault: { ports: ["tcp/8022"], second_factor: "required" },
+      },
+      users: {
+        alice: {},
+        bob: { services: ["ssh"], deny: ["192.0.2.0/24", "2001:db8::/64"] },
+        carol: {},
+        erin: {},
+      },
     });
     used = await scene.daemon.addDevice("alice/phone");
     browser = await launch(name, scene.phone);
@@ -108,6 +117,29 @@ describe.each(BROWSERS)("%s", (name) => {
       expect(text).toContain("This browser needs an IP address");
     });
   }
+
+  test("a code that is wrong, then one that is right; asked for where only the service wants one", async () => {
+    const uri = await scene.daemon.must("user", "otp", "add", "erin", "--uri");
+    const totp = URI.parse(uri.trim()) as TOTP;
+    const link = await scene.daemon.addDevice("erin/phone");
+    await page.show(`#${link.slice(link.indexOf("#") + 1)}`);
+    await page.press("Add");
+    const card =
+      '[...document.querySelectorAll(".server")].find((each) => each.textContent.includes("erin/phone"))';
+    await page.until("it is there", `${card} !== undefined`);
+    const vault = `${card}.querySelector("[data-service=vault]")`;
+    await browser.evaluate(`${vault}.querySelector("button.open").click()`);
+    await page.fill("otp", String((Number(totp.generate()) + 1) % 1_000_000).padStart(6, "0"));
+    await page.press("Open");
+    await page.until(
+      "it is refused",
+      'document.querySelector("dialog[open] h2")?.textContent === "That code was not taken"',
+    );
+    await page.press("Try again");
+    await page.fill("otp", totp.generate());
+    await page.press("Open");
+    await page.until("it opens", `${vault}.dataset.state === "open"`);
+  });
 
   test("a link that is cut short", async () => {
     await page.show(`#${used.slice(used.indexOf("#") + 1, -40)}`);
