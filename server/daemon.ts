@@ -1,69 +1,67 @@
-import { randomBytes } from "node:crypto";
-import type { Server } from "node:net";
 import { join } from "node:path";
 import type { UnixMillis } from "../shared/brand.ts";
 import { ok, type Result } from "../shared/result.ts";
 import { VERSION } from "../shared/version.ts";
-import type { Handlers, Status } from "./admin/methods.ts";
-import { serveAdmin } from "./admin/server.ts";
+import type { Status } from "./admin/methods.ts";
 import { Audit } from "./audit.ts";
-import { AfPacketSource } from "./capture/af-packet.ts";
-import { RawUdp } from "./capture/raw-udp.ts";
 import type { Settings } from "./config/settings.ts";
 import { Counters, DROP_REASONS } from "./core/counters.ts";
-import { DeviceTable } from "./core/device-table.ts";
-import type { Firewall } from "./core/firewall.ts";
-import type { KnockRules } from "./core/knock-rules.ts";
-import { KnockTracker } from "./core/knock-tracker.ts";
-import type { PacketSource } from "./core/packet-source.ts";
-import { ReplayWindow } from "./core/replay-window.ts";
-import { Verifier } from "./core/verify.ts";
+import { DataPath } from "./data-path.ts";
 import { DeviceKeeper } from "./device-keeper.ts";
+import { UNKEPT } from "./event-desk.ts";
+import { cutConnections } from "./firewall/connections.ts";
 import { type Firewalls, openFirewall } from "./firewalls.ts";
-import { Gate, type Told } from "./gate.ts";
-import { GuardKeeper, GuardWish } from "./guard-keeper.ts";
-import type { KernelEngine } from "./kernel/engine.ts";
-import { followByKernel } from "./kernel/follow.ts";
-import { knocking, knockWarning } from "./knock-warning.ts";
+import { GrantDesk } from "./grant-desk.ts";
+import { GuardKeeper } from "./guard-keeper.ts";
+import { GuardWish } from "./guard-wish.ts";
+import { Hooks } from "./hooks.ts";
 import { Ledger } from "./ledger.ts";
+import { LiveControl } from "./live-control.ts";
 import type { Log } from "./log.ts";
+import { Metrics, serveMetrics } from "./metrics.ts";
 import { OpenGrants } from "./open-grants.ts";
-import { capturePlanOf, guardPlanOf, isKnockUsed, mayKnock, policyOf, systemNow } from "./plans.ts";
+import { guardPlanOf, mayKnock, systemNow } from "./plans.ts";
+import { type Reloaded, Reloader, type Reread } from "./reloader.ts";
 import { checkCode } from "./second-factor.ts";
-import { StepClock } from "./step-clock.ts";
+import { reportStart } from "./start-report.ts";
+import { AuditTrail } from "./store/audit-trail.ts";
 import { DeviceStore } from "./store/device-store.ts";
 import { type Journal, openJournal } from "./store/journal.ts";
 import { StoredSecrets } from "./stored-secrets.ts";
+import { clockState } from "./sys/clock.ts";
 import { flock } from "./sys/libc.ts";
 
 /** How often what strangers caused is told, in one line. */
 const SUMMARY_MILLIS = 60_000;
+/** How often it is looked whose time is over. */
+const SWEEP_MILLIS = 1_000;
 
 /** The running daemon: the one place where all parts meet. */
 export class Daemon {
-  readonly #settings: Settings;
+  #settings: Settings;
   readonly #log: Log;
   readonly #audit: Audit;
+  readonly #trail: AuditTrail;
   readonly #counters = new Counters(DROP_REASONS);
   readonly #ledger: Ledger;
   readonly #grants: OpenGrants;
   readonly #started = performance.now();
   readonly #store: DeviceStore;
   readonly #journal: Journal;
-  readonly #firewall: Firewall;
-  readonly #rules: KnockRules | undefined;
-  readonly #devices: DeviceTable;
+  readonly #firewall: Firewalls["firewall"];
+  readonly #path: DataPath;
   readonly #keeper: DeviceKeeper;
   readonly #guard: GuardKeeper;
-  readonly #seed: [number, number];
+  readonly #metrics: Metrics;
+  readonly #hooks: Hooks;
   #lost = 0;
-  #source: PacketSource | undefined;
-  #engine: KernelEngine | undefined;
+  readonly #reloader: Reloader;
   readonly #onStop: (() => void)[] = [];
 
   private constructor(
     settings: Settings,
     log: Log,
+    reread: Reread,
     store: DeviceStore,
     journal: Journal,
     { firewall, rules }: Firewalls,
@@ -74,39 +72,69 @@ export class Daemon {
     this.#store = store;
     this.#journal = journal;
     this.#firewall = firewall;
-    this.#rules = rules;
-    const seed = [...new Uint32Array(Uint8Array.from(randomBytes(8)).buffer)] as [number, number];
-    this.#devices = new DeviceTable({
-      serverId: store.identity.id,
-      skew: settings.skew,
-      knock: isKnockUsed(settings) ? settings.knock : undefined,
-      seed,
-      feed: {
-        add: (tags) => this.#source?.tags.add(tags),
-        remove: (tags) => this.#source?.tags.remove(tags),
-      },
-    });
     const { emit } = this.#audit;
+    const { state } = settings.server;
+    this.#trail = new AuditTrail({ folder: state, now: Date.now, tell: (message) => log.warn(message) });
+    this.#hooks = new Hooks(settings.hooks, log);
     this.#ledger = new Ledger(store.grants, systemNow, emit);
     this.#grants = new OpenGrants(firewall, this.#ledger);
+    this.#guard = new GuardKeeper(firewall, guardPlanOf(settings), new GuardWish(state), emit);
+    this.#path = new DataPath(settings, {
+      serverId: store.identity.id,
+      journal,
+      firewall,
+      rules,
+      open: (grant) => this.#guard.open(grant),
+      grants: this.#grants,
+      counters: this.#counters,
+      secrets: new StoredSecrets(store, (device) => this.#keeper.put(device), emit),
+      checkCode: (device, code, now) => checkCode(store, device, code, now),
+      used: (device, source, now) => this.#ledger.used(device, source, now),
+      emit,
+      log,
+    });
     this.#keeper = new DeviceKeeper({
       store,
-      table: this.#devices,
+      table: () => this.#path.devices,
       grants: this.#grants,
-      mayKnock: (device) => mayKnock(settings, device),
+      mayKnock: (device) => mayKnock(this.#settings, device),
       emit,
     });
-    this.#guard = new GuardKeeper(
-      firewall,
-      guardPlanOf(settings),
-      new GuardWish(settings.server.state),
+    this.#reloader = new Reloader({
+      reread,
+      path: this.#path,
+      guard: this.#guard,
+      grants: this.#grants,
+      settings: () => this.#settings,
+      take: (after) => {
+        this.#settings = after;
+        this.#hooks.settings = after.hooks;
+      },
       emit,
-    );
-    this.#seed = seed;
+    });
+    this.#metrics = new Metrics({
+      drops: () => this.#counters.totals(),
+      capture: () => this.#path.stats(),
+      grantsOpen: () => this.#grants.list(systemNow()).length,
+      devices: () => this.#path.devices.size,
+      tags: () => this.#path.tags,
+      guard: () => {
+        const guard = this.#guard.state;
+        return guard.ok ? guard.value : "unknown";
+      },
+      clock: clockState,
+      trail: () => this.#trail.state,
+      version: VERSION,
+    });
+    this.#audit.listen((_, record) => {
+      if (!UNKEPT.has(record.kind)) this.#trail.append(record);
+    });
+    this.#audit.listen(this.#metrics.handle);
+    this.#audit.listen(this.#hooks.handle);
   }
 
   /** Starts everything, in the order that leaves nothing open: the guard first, the capture last. */
-  static async start(settings: Settings, log: Log): Promise<Result<Daemon>> {
+  static async start(settings: Settings, log: Log, reread: Reread): Promise<Result<Daemon>> {
     const opened: { close(): void }[] = [];
     const fail = <T>(result: T): T => {
       for (const part of opened.toReversed()) part.close();
@@ -130,25 +158,35 @@ export class Daemon {
     });
     if (!firewalls.ok) return fail(firewalls);
     opened.push({ close: () => firewalls.value.firewall.dispose() });
-    const daemon = new Daemon(settings, log, store.value, journal.value, firewalls.value);
+    const daemon = new Daemon(settings, log, reread, store.value, journal.value, firewalls.value);
     const running = await daemon.#run();
     if (!running.ok) {
-      daemon.stop();
+      await daemon.stop();
       return running;
     }
     return ok(daemon);
   }
 
   /** Stops. The guard and open grants stay as they are; the kernel ends the grants in their time. */
-  stop(): void {
+  async stop(): Promise<void> {
     for (const end of this.#onStop.toReversed()) end();
+    this.#path.stop();
     this.#ledger.flush();
+    this.#audit.emit({ kind: "stopped", version: VERSION });
+    this.#hooks.stop();
     this.#firewall.dispose();
     this.#journal.close();
     this.#store.close();
+    await this.#trail.close();
+  }
+
+  /** Takes the configuration as it is now: all of it, or where something is wrong nothing. */
+  reload(): Promise<Reloaded> {
+    return this.#reloader.reload();
   }
 
   async #run(): Promise<Result<void>> {
+    this.#audit.emit({ kind: "started", version: VERSION });
     const guarded = this.#guard.start();
     this.#onStop.push(() => this.#guard.stop());
     if (!guarded.ok) return guarded;
@@ -158,104 +196,70 @@ export class Daemon {
     if (!owners.ok) return owners;
     const restored = this.#grants.restore(owners.value, this.#settings.services, systemNow());
     if (!restored.ok) return restored;
-
-    const replays = new ReplayWindow<Told>(this.#journal.spent);
-    for (const entry of this.#journal.entries) replays.record(entry, entry.source, undefined);
-    const { skew } = this.#settings;
-    const parts = { now: systemNow, skew, devices: this.#devices, replays, journal: this.#journal };
-    const clock = new StepClock(parts);
-    clock.start();
-    this.#onStop.push(() => clock.stop());
-
-    const listening = this.#rules ? this.#follow(this.#rules, replays) : this.#listen(replays);
-    if (!listening.ok) return listening;
+    const looking = this.#path.start();
+    if (!looking.ok) return looking;
     const summary = setInterval(() => this.#summarise(), SUMMARY_MILLIS);
+    const sweep = setInterval(() => this.#sweep(), SWEEP_MILLIS);
     this.#onStop.push(() => clearInterval(summary));
-    const admin = await this.#serve();
-    if (!admin.ok) return admin;
-    this.#sayStart();
+    this.#onStop.push(() => clearInterval(sweep));
+    const served = await this.#serve();
+    if (!served.ok) return served;
+    const parts = { journal: this.#journal, guard: this.#guard, path: this.#path, log: this.#log };
+    reportStart(this.#settings, parts);
     return ok(undefined);
   }
 
-  /** Instead of packets, rules: the kernel follows knocks, and the daemon the clock. */
-  #follow(rules: KnockRules, replays: ReplayWindow<Told>): Result<void> {
-    const engine = followByKernel({
-      settings: this.#settings,
-      serverId: this.#store.identity.id,
-      devices: this.#devices,
-      rules,
-      firewall: this.#firewall,
-      replays,
-      journal: (use, source) => this.#journal.append(use, source),
-      granted: (grant) => this.#grants.add(grant),
-      emit: this.#audit.emit,
-      log: this.#log,
-    });
-    if (!engine.ok) return engine;
-    this.#engine = engine.value;
-    this.#onStop.push(() => engine.value.stop());
-    return ok(undefined);
-  }
-
-  #listen(replays: ReplayWindow<Told>): Result<void> {
-    const raw = RawUdp.open();
-    if (!raw.ok) return raw;
-    this.#onStop.push(() => raw.value.close());
-    const gate = new Gate({
+  async #serve(): Promise<Result<void>> {
+    const desk = new GrantDesk({
       now: systemNow,
-      random: (bytes) => randomBytes(bytes),
-      verifier: new Verifier(this.#devices),
-      knocks: new KnockTracker(this.#devices, this.#seed),
-      replays,
-      counters: this.#counters,
-      firewall: {
-        open: (grant) => this.#guard.open(grant),
-        close: (service, source) => this.#firewall.close(service, source),
-      },
-      journal: (use, source) => this.#journal.append(use, source),
-      policy: () => policyOf(this.#settings),
-      secrets: new StoredSecrets(this.#store, (device) => this.#keeper.put(device), this.#audit.emit),
-      checkCode: (device, code, now) => checkCode(this.#store, device, code, now),
+      firewall: this.#firewall,
       grants: this.#grants,
-      used: (device, source, now) => this.#ledger.used(device, source, now),
+      open: (grant) => this.#guard.open(grant),
+      users: () => this.#settings.users,
+      services: () => this.#settings.services,
+      cut: (source, service) =>
+        this.#firewall.name === "dry-run"
+          ? ok(0)
+          : cutConnections(source, service.ports, (line) => this.#log.debug(line)),
       emit: this.#audit.emit,
-      answer:
-        this.#settings.server.reply === "never"
-          ? undefined
-          : (path, payload) => {
-              const from = { address: path.destination, port: path.destinationPort };
-              const to = { address: path.source, port: path.sourcePort };
-              const sent = raw.value.send(from, to, payload, path.interfaceIndex);
-              if (!sent.ok) this.#log.debug(sent.error.message);
-            },
     });
-    const source = AfPacketSource.open(capturePlanOf(this.#settings), (frame) => gate.handle(frame));
-    if (!source.ok) return source;
-    this.#source = source.value;
-    source.value.tags.replace(this.#devices.packTags());
-    this.#onStop.push(() => source.value.close());
-    return ok(undefined);
-  }
-
-  async #serve(): Promise<Result<Server>> {
-    const handlers: Handlers = {
+    const control = new LiveControl({
+      settings: () => this.#settings,
+      guard: this.#guard,
+      desk,
+      audit: this.#audit,
+      trail: this.#trail,
+      metrics: this.#metrics,
+      log: this.#log,
       status: () => this.#status(),
-      "guard-on": () => this.#guard.on(),
-      "guard-off": () => this.#guard.off(),
-      "devices-changed": () => {
+      reload: () => this.reload(),
+      devicesChanged: () => {
         const read = this.#keeper.readChanges();
-        this.#engine?.refresh();
+        this.#path.refresh();
         return read;
       },
-    };
-    const server = await serveAdmin(this.#settings.server.socket, 0o600, handlers);
-    if (server.ok) this.#onStop.push(() => server.value.close());
-    return server;
+    });
+    const sockets = await control.serve();
+    if (!sockets.ok) return sockets;
+    for (const socket of sockets.value) this.#onStop.push(() => socket.close());
+    const { listen } = this.#settings.metrics;
+    if (listen === undefined) return ok(undefined);
+    const figures = await serveMetrics(this.#metrics, listen.address, listen.port);
+    if (!figures.ok) return figures;
+    this.#onStop.push(() => figures.value.close());
+    return ok(undefined);
+  }
+
+  #sweep(): void {
+    for (const { device, service, source } of this.#grants.takeOver(systemNow())) {
+      this.#audit.emit({ kind: "ended", device, service: service.name, allowed: source, why: "time" });
+    }
   }
 
   #summarise(): void {
-    const lost = (this.#source?.stats().lost ?? 0) - this.#lost;
-    this.#lost += lost;
+    const all = this.#path.stats().lost;
+    const lost = all - this.#lost;
+    this.#lost = all;
     const counts = this.#counters.take();
     if (counts !== undefined || lost > 0) this.#audit.emit({ kind: "drops", counts: counts ?? {}, lost });
   }
@@ -264,48 +268,30 @@ export class Daemon {
     const guard = this.#guard.state;
     if (!guard.ok) return guard;
     const now = systemNow();
+    const { seq, waiting, lost, trouble } = this.#trail.state;
     return ok({
       version: VERSION,
       pid: process.pid,
       upSeconds: Math.floor((performance.now() - this.#started) / 1000),
       backend: this.#firewall.name,
-      filter: this.#source?.filter ?? "none",
+      filter: this.#path.filter,
       guard: guard.value,
-      devices: this.#devices.size,
+      guardTrial: this.#guard.trialSeconds ?? null,
+      devices: this.#path.devices.size,
       grants: this.#grants.list(now).length,
       packets: this.#counters.totals(),
-      lost: this.#source?.stats().lost ?? 0,
+      opened: this.#metrics.opened,
+      refused: this.#metrics.refused,
+      lost: this.#path.stats().lost,
       refusingUntil: this.#refusingUntil(now),
+      clock: clockState() ?? null,
+      trail: { lines: seq, waiting, lost, trouble: trouble ?? null },
+      reloads: this.#reloader.count,
     });
   }
 
   #refusingUntil(now: UnixMillis): number {
     const until = this.#journal.refusingUntil;
     return until > now ? until : 0;
-  }
-
-  #sayStart(): void {
-    const now = systemNow();
-    const until = this.#refusingUntil(now);
-    if (this.#journal.distrust !== undefined && until > 0) {
-      const reason = this.#journal.distrust;
-      const seconds = Math.ceil((until - now) / 1000);
-      this.#log.warn(
-        { reason, seconds },
-        "replay journal not trusted: packets are refused for a while, to be safe",
-      );
-    }
-    const guard = this.#guard.state;
-    if (guard.ok && guard.value === "off") {
-      this.#log.warn("the guard is off: protected ports are open to everybody; tockd guard on");
-    }
-    const guessable = knockWarning(this.#settings, knocking(this.#settings, this.#devices.devices()));
-    if (guessable !== undefined) this.#log.warn(guessable, "knock sequences could be guessed");
-    const { backend } = this.#settings.firewall;
-    const { engine } = this.#settings.server;
-    this.#log.info(
-      { engine, backend, filter: this.#source?.filter, devices: this.#devices.size, version: VERSION },
-      "ready",
-    );
   }
 }

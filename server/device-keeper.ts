@@ -9,7 +9,8 @@ import type { DeviceStore } from "./store/device-store.ts";
 
 export interface DeviceKeeperParts {
   readonly store: DeviceStore;
-  readonly table: DeviceTable;
+  /** The table in use: it changes when keys are to be derived otherwise. */
+  readonly table: () => DeviceTable;
   readonly grants: OpenGrants;
   readonly mayKnock: (device: Device) => boolean;
   readonly emit: (event: AuditEvent) => void;
@@ -35,12 +36,13 @@ export class DeviceKeeper {
 
   /** In effect at once. The store has it already. */
   put(device: Device): void {
-    this.#parts.table.put(device, this.#parts.mayKnock(device));
+    this.#parts.table().put(device, this.#parts.mayKnock(device));
   }
 
   /** Reads what commands changed in the store; who was disabled or removed loses open grants at once. */
   readChanges(): Result<void> {
-    const { store, table } = this.#parts;
+    const { store } = this.#parts;
+    const table = this.#parts.table();
     const changes = store.changedSince(this.#revision);
     if (!changes.ok) return changes;
     this.#revision = changes.value.revision;

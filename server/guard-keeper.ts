@@ -1,54 +1,17 @@
-import { closeSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { TockError } from "../shared/errors.ts";
 import { err, ok, type Result } from "../shared/result.ts";
 import type { AuditEvent } from "./core/event.ts";
 import type { Firewall, GuardPlan, GuardState } from "./core/firewall.ts";
 import type { Grant } from "./core/grant.ts";
-import { codeOf, putFile } from "./store/journal-io.ts";
-
-/** Whether the guard is wanted, kept in the state folder so that it outlives the daemon and the machine's restart. */
-export class GuardWish {
-  readonly #file: string;
-
-  constructor(state: string) {
-    this.#file = join(state, "guard");
-  }
-
-  /** A file that is there but cannot be read counts as on. */
-  get isOn(): boolean {
-    try {
-      return readFileSync(this.#file, "utf8").trim() !== "off";
-    } catch (error) {
-      return codeOf(error) !== "ENOENT";
-    }
-  }
-
-  set(on: boolean): Result<void> {
-    try {
-      if (on)
-        closeSync(
-          putFile(
-            this.#file,
-            "over",
-            () => true,
-            () => Buffer.from("on\n"),
-          ),
-        );
-      else rmSync(this.#file, { force: true });
-      return ok(undefined);
-    } catch (error) {
-      return err(new TockError("io", `guard: cannot write ${this.#file}: ${codeOf(error)}`));
-    }
-  }
-}
+import { type GuardWish, trialLeft, type TrialWish } from "./guard-wish.ts";
 
 /** Keeps the guard as the owner wants it: puts it back when somebody took it away. */
 export class GuardKeeper {
   readonly #firewall: Firewall;
   readonly #wish: GuardWish;
   readonly #emit: (event: AuditEvent) => void;
-  readonly #plan: GuardPlan;
+  #plan: GuardPlan;
+  #trial: NodeJS.Timeout | undefined;
   #stopWatch: (() => void) | undefined;
   /** Why the guard is not there though it is wanted. */
   #trouble: TockError | undefined;
@@ -63,16 +26,34 @@ export class GuardKeeper {
   /** Puts the guard on if it is wanted, and watches over it. */
   start(): Result<void> {
     this.#stopWatch = this.#firewall.watch(() => this.#check());
-    return this.#wish.isOn ? this.#put("on", "start") : ok(undefined);
+    const wish = this.#wish.read();
+    if (wish.kind === "off") return ok(undefined);
+    if (wish.kind === "on") return this.#put("on", "start");
+    if (trialLeft(wish, Date.now()) === 0) return this.#end();
+    this.#arm(wish);
+    return this.#put("trial", "start");
   }
 
   /** Ends the watch. The guard stays as it is. */
   stop(): void {
     this.#stopWatch?.();
+    clearTimeout(this.#trial);
+  }
+
+  /** Seconds until a guard on trial takes itself off; undefined = it is not on trial. */
+  get trialSeconds(): number | undefined {
+    const trial = this.#liveTrial();
+    return trial && Math.ceil(trialLeft(trial, Date.now()) / 1000);
+  }
+
+  get trial(): TrialWish | undefined {
+    return this.#liveTrial();
   }
 
   get state(): Result<GuardState> {
-    return this.#firewall.guardState(this.#plan);
+    const wish = this.#wish.read();
+    if (wish.kind === "trial" && this.#liveTrial() === undefined) return ok("off");
+    return this.#firewall.guardState(this.#current());
   }
 
   /**
@@ -86,23 +67,114 @@ export class GuardKeeper {
 
   /** The guard is wanted from now on only if it could be put on. */
   on(): Result<void> {
-    const done = this.#put("on", "command");
-    if (done.ok) return this.#wish.set(true);
-    if (!this.#wish.isOn) this.#trouble = undefined;
+    return this.#keep("on");
+  }
+
+  /** Puts the guard on for so many seconds. The kernel itself ends it, whoever is killed meanwhile. */
+  onTrial(seconds: number, from: Pick<TrialWish, "client" | "clientPort">): Result<void> {
+    const wish = this.#wish.read();
+    const state = this.state;
+    if (wish.kind === "on" && state.ok && state.value === "on") {
+      const hint = "tockd guard off takes it off";
+      return err(new TockError("exists", "guard: it is on already, and not on trial", hint));
+    }
+    // A second earlier, as the kernel compares whole seconds.
+    const start = Math.floor(Date.now() / 1000) - 1;
+    const trial = { start, end: start + 1 + seconds, ...from };
+    const wished = this.#wish.setTrial(trial);
+    if (!wished.ok) return wished;
+    const done = this.#put("trial", "command");
+    if (done.ok) this.#arm(trial);
+    else this.#wish.set(false);
+    return done;
+  }
+
+  /** Keeps a guard that is on trial. */
+  confirm(): Result<void> {
+    if (this.#liveTrial() === undefined) {
+      const hint = "tockd guard status says how it stands";
+      return err(new TockError("refused", "guard: there is no trial to confirm", hint));
+    }
+    return this.#keep("confirmed");
+  }
+
+  /** The plan from now on. Where the new rules cannot be put in, the old ones stay. */
+  replan(plan: GuardPlan): Result<void> {
+    const before = this.#plan;
+    if (JSON.stringify(before) === JSON.stringify(plan)) return ok(undefined);
+    this.#plan = plan;
+    if (!this.#isWanted()) return ok(undefined);
+    const done = this.#firewall.guardOn(this.#current());
+    if (done.ok) return done;
+    this.#plan = before;
+    this.#firewall.guardOn(this.#current());
+    return done;
+  }
+
+  #keep(state: "on" | "confirmed"): Result<void> {
+    const wish = this.#wish.read();
+    const done = this.#firewall.guardOn(this.#plan);
+    if (done.ok) {
+      clearTimeout(this.#trial);
+      this.#trouble = undefined;
+      this.#emit({ kind: "guard", state, by: "command" });
+      return this.#wish.set(true);
+    }
+    this.#emit({ kind: "firewall-error", message: done.error.message });
+    this.#trouble = wish.kind === "on" ? done.error : undefined;
     return done;
   }
 
   off(): Result<void> {
     const unwanted = this.#wish.set(false);
     if (!unwanted.ok) return unwanted;
+    return this.#takeOff("command");
+  }
+
+  /** A trial that nobody confirmed. */
+  #end(): Result<void> {
+    const unwanted = this.#wish.set(false);
+    const done = this.#takeOff("time");
+    if (!done.ok) this.#emit({ kind: "firewall-error", message: done.error.message });
+    return unwanted.ok ? done : unwanted;
+  }
+
+  #takeOff(by: "command" | "time"): Result<void> {
+    clearTimeout(this.#trial);
     this.#trouble = undefined;
     const done = this.#firewall.guardOff();
-    if (done.ok) this.#emit({ kind: "guard", state: "off", by: "command" });
+    if (done.ok) this.#emit({ kind: "guard", state: "off", by });
     return done;
   }
 
-  #put(state: "on" | "restored", by: "start" | "command" | "watch"): Result<void> {
-    const done = this.#firewall.guardOn(this.#plan);
+  #arm(trial: Pick<TrialWish, "start" | "end">): void {
+    clearTimeout(this.#trial);
+    this.#trial = setTimeout(() => {
+      const live = this.#liveTrial();
+      if (live !== undefined) this.#arm(live);
+      else if (this.#wish.read().kind === "trial") this.#end();
+    }, trialLeft(trial, Date.now()) + 50);
+  }
+
+  #liveTrial(): TrialWish | undefined {
+    const wish = this.#wish.read();
+    return wish.kind === "trial" && trialLeft(wish, Date.now()) > 0 ? wish : undefined;
+  }
+
+  #isWanted(): boolean {
+    return this.#wish.isOn || this.#liveTrial() !== undefined;
+  }
+
+  /** The plan, with the trial's time where it is on trial. */
+  #current(): GuardPlan {
+    const trial = this.#liveTrial();
+    return trial === undefined
+      ? this.#plan
+      : { ...this.#plan, trial: { start: trial.start, end: trial.end } };
+  }
+
+  #put(state: "on" | "restored" | "trial", by: "start" | "command" | "watch"): Result<void> {
+    const done = this.#firewall.guardOn(this.#current());
     this.#trouble = done.ok ? undefined : done.error;
     if (done.ok) this.#emit({ kind: "guard", state, by });
     else this.#emit({ kind: "firewall-error", message: done.error.message });
@@ -110,7 +182,7 @@ export class GuardKeeper {
   }
 
   #check(): void {
-    if (!this.#wish.isOn) return;
+    if (!this.#isWanted()) return;
     const state = this.state;
     this.#trouble = state.ok ? undefined : state.error;
     if (!state.ok) this.#emit({ kind: "firewall-error", message: state.error.message });

@@ -40,14 +40,16 @@ export class OpenGrants {
   }
 
   add(grant: Grant): void {
-    this.#grants.set(keyOf(grant), grant);
-    this.#ledger.opened(grant);
+    const before = this.#grants.get(keyOf(grant));
+    // The kernel never shortens a grant either.
+    const kept = before !== undefined && before.expiresAt > grant.expiresAt ? before : grant;
+    this.#grants.set(keyOf(grant), kept);
+    this.#ledger.opened(kept);
   }
 
   /** The grants still open at `now`. */
   list(now: UnixMillis): Grant[] {
-    for (const [key, grant] of this.#grants) if (grant.expiresAt <= now) this.#grants.delete(key);
-    return [...this.#grants.values()];
+    return [...this.#grants.values()].filter((grant) => grant.expiresAt > now);
   }
 
   /** Ends what the device's user has open for an address and a service. What nobody is known to own ends as well. */
@@ -58,12 +60,34 @@ export class OpenGrants {
 
   /** Ends everything that one device has open; gives what that was. */
   closeAll(device: DeviceId, now: UnixMillis): Result<Grant>[] {
-    const own = this.list(now).filter((grant) => grant.device === device);
-    return own.map((grant) => {
-      const isIts = (other: Grant): boolean => other.device === device;
-      const ended = this.#end(grant.service.name, grant.source, isIts, now);
-      return ended.ok ? ok(grant) : ended;
-    });
+    return this.endWhere((grant) => grant.device === device, now);
+  }
+
+  /** Ends the grants that are meant; gives which they were. */
+  endWhere(isMeant: (grant: Grant) => boolean, now: UnixMillis): Result<Grant>[] {
+    return this.list(now)
+      .filter(isMeant)
+      .map((grant) => {
+        const ended = this.#end(grant.service.name, grant.source, isMeant, now);
+        return ended.ok ? ok(grant) : ended;
+      });
+  }
+
+  /** Forgets grants whose service is gone, and with it what the kernel held; gives which they were. */
+  forget(isGone: (grant: Grant) => boolean, now: UnixMillis): Grant[] {
+    const gone = this.list(now).filter(isGone);
+    for (const grant of gone) {
+      this.#grants.delete(keyOf(grant));
+      this.#ledger.ended(grant);
+    }
+    return gone;
+  }
+
+  /** Takes out and gives the grants whose time is over. */
+  takeOver(now: UnixMillis): Grant[] {
+    const over = [...this.#grants.values()].filter((grant) => grant.expiresAt <= now);
+    for (const grant of over) this.#grants.delete(keyOf(grant));
+    return over;
   }
 
   /** The kernel has one entry for all who opened the same: it is taken out, and put back for the rest of the others' time. */

@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { type ErrorCode, TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
-import type { Method, Methods } from "./methods.ts";
+import { type LOOKING, type Method, type Methods, viewSocket } from "./methods.ts";
 
 type Line =
   | { readonly value: unknown }
@@ -16,6 +16,7 @@ export function callDaemon<M extends Method>(
   method: M,
   params: Methods[M]["params"],
   onLine?: (line: unknown) => void,
+  signal?: AbortSignal,
 ): Promise<Result<Methods[M]["value"]>> {
   return new Promise((resolve) => {
     let received = "";
@@ -24,6 +25,10 @@ export function callDaemon<M extends Method>(
     };
     const socket = connect(path, () => socket.write(`${JSON.stringify({ method, params })}\n`));
     socket.setEncoding("utf8");
+    signal?.addEventListener("abort", () => {
+      socket.destroy();
+      resolve(ok(undefined as Methods[M]["value"]));
+    });
     socket.on("data", (text: string) => {
       received += text;
       for (let end = received.indexOf("\n"); end >= 0; end = received.indexOf("\n")) {
@@ -41,7 +46,7 @@ export function callDaemon<M extends Method>(
         fail(
           "permission",
           `socket ${path} is not for this user`,
-          "run as root, or join the group tock to look",
+          "run as root; members of the group tock may look: tockd status, grants, events, metrics, top",
         );
       } else {
         fail("io", `socket ${path}: ${error.message}`);
@@ -49,4 +54,17 @@ export function callDaemon<M extends Method>(
     });
     socket.on("close", () => fail("io", `the daemon closed ${path} without an answer`, "look at its log"));
   });
+}
+
+/** Like {@link callDaemon}, by the socket that this user may use: the one for looking where the other is not for it. */
+export async function lookAtDaemon<M extends (typeof LOOKING)[number]>(
+  path: string,
+  method: M,
+  params: Methods[M]["params"],
+  onLine?: (line: unknown) => void,
+  signal?: AbortSignal,
+): Promise<Result<Methods[M]["value"]>> {
+  const told = await callDaemon(path, method, params, onLine, signal);
+  if (told.ok || told.error.code !== "permission") return told;
+  return callDaemon(viewSocket(path), method, params, onLine, signal);
 }

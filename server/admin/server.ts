@@ -1,5 +1,7 @@
-import { chmodSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { chmodSync, chownSync, mkdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import type { Call, Handlers } from "./methods.ts";
@@ -7,21 +9,37 @@ import type { Call, Handlers } from "./methods.ts";
 const MAX_REQUEST = 64 * 1024;
 const MAX_CONNECTIONS = 32;
 
+/** A follower that does not read is let go when so many bytes wait for it. */
+const MAX_WAITING = 1024 * 1024;
+
+/** Who may call: the socket's owner, and where `group` is given its members too. */
+export interface Access {
+  /** Group id. */
+  readonly group?: number | undefined;
+}
+
 /**
  * Serves calls on a Unix socket: one JSON line in, JSON lines out, one call a connection.
- * Who may call is the socket's own mode and owner. A socket file left by a daemon that died is replaced; one that
+ * Who may call is the socket's own mode and owner (0600, or 0660 for a group). A socket file left by a daemon that died is replaced; one that
  * answers means that a daemon is running, which is an error.
  */
 export async function serveAdmin(
   path: string,
-  mode: number,
+  { group }: Access,
   handlers: Partial<Handlers>,
 ): Promise<Result<Server>> {
   if (await answers(path)) {
     const hint = "stop the other one first, or give this one its own [server] socket and state";
     return err(new TockError("exists", `a daemon is already running on ${path}`, hint));
   }
-  rmSync(path, { force: true });
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    rmSync(path, { force: true });
+  } catch (error) {
+    return err(
+      new TockError("io", `socket: cannot make ${path}: ${error instanceof Error ? error.message : ""}`),
+    );
+  }
   const server = createServer((socket) => serve(socket, handlers));
   server.maxConnections = MAX_CONNECTIONS;
   return new Promise((resolve) => {
@@ -30,8 +48,17 @@ export async function serveAdmin(
     });
     const mask = process.umask(0o177);
     server.listen(path, () => {
-      chmodSync(path, mode);
-      resolve(ok(server));
+      try {
+        if (group !== undefined) {
+          chownSync(path, -1, group);
+          chmodSync(path, 0o660);
+        }
+        resolve(ok(server));
+      } catch (error) {
+        server.close();
+        const why = error instanceof Error ? error.message : "";
+        resolve(err(new TockError("permission", `socket: cannot give ${path} to group ${group}: ${why}`)));
+      }
     });
     process.umask(mask);
   });
@@ -68,7 +95,14 @@ function serve(socket: Socket, handlers: Partial<Handlers>): void {
 }
 
 async function answer(socket: Socket, line: string, handlers: Partial<Handlers>): Promise<void> {
-  const write = (value: unknown): boolean => socket.write(`${JSON.stringify(value)}\n`);
+  const write = (value: unknown): boolean => {
+    if (socket.writableLength > MAX_WAITING) socket.destroy();
+    return socket.write(`${JSON.stringify(value)}\n`);
+  };
+  const drained = async (): Promise<void> => {
+    if (!socket.writableNeedDrain || socket.destroyed) return;
+    await Promise.race([once(socket, "drain"), once(socket, "close")]);
+  };
   try {
     const call = parseCall(line);
     const handler = call.ok ? handlers[call.value.method] : undefined;
@@ -76,7 +110,11 @@ async function answer(socket: Socket, line: string, handlers: Partial<Handlers>)
       const message = call.ok ? `"${call.value.method}" is not for this socket` : call.error.message;
       write({ error: { code: "permission", message } });
     } else {
-      const result = await handler(call.value.params as never, { send: write, closed: closing(socket) });
+      const result = await handler(call.value.params as never, {
+        send: write,
+        drained,
+        closed: closing(socket),
+      });
       write(result.ok ? { value: result.value ?? null } : { error: plain(result.error) });
     }
   } catch (error) {

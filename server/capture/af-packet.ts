@@ -27,6 +27,7 @@ export class AfPacketSource implements PacketSource {
   readonly #rings: readonly Ring[];
   readonly #filter: KernelFilter;
   readonly #polls: readonly AdaptivePoll[];
+  readonly #readers: readonly (() => number)[];
   #refused = 0;
   #delivered = 0;
 
@@ -40,10 +41,12 @@ export class AfPacketSource implements PacketSource {
     this.#handle = handle;
     this.#filter = filter;
     this.#rings = sockets.map(({ ring }) => ring);
-    this.#polls = sockets.map(({ frame, ring }) => {
-      const receive = (at: number, length: number): void => this.#receive(frame, at, length);
-      return new AdaptivePoll(ring.fd, reader(ring, receive));
-    });
+    this.#readers = sockets.map(({ frame, ring }) =>
+      reader(ring, (at: number, length: number): void => this.#receive(frame, at, length)),
+    );
+    this.#polls = sockets.map(
+      ({ ring }, index) => new AdaptivePoll(ring.fd, this.#readers[index] ?? (() => 0)),
+    );
   }
 
   /** Needs CAP_NET_RAW, and CAP_BPF for the filter that knows tags. */
@@ -73,6 +76,10 @@ export class AfPacketSource implements PacketSource {
       lost += counted.lost;
     }
     return { received, lost, refused: this.#refused, delivered: this.#delivered };
+  }
+
+  drain(): void {
+    for (const read of this.#readers) while (read() > 0);
   }
 
   close(): void {

@@ -114,5 +114,7 @@ class FileSource implements PacketSource {
     return this.#stats;
   }
 
+  drain(): void {}
+
   close(): void {}
 }

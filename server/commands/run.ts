@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import { unwrap } from "../../shared/result.ts";
+import { loadSettings } from "../config/load.ts";
 import { Daemon } from "../daemon.ts";
 import { makeLog } from "../log.ts";
-import { settingsOf } from "./context.ts";
+import { configFile, settingsOf } from "./context.ts";
 
 /** `tockd run`: the daemon, in the foreground. */
 export function addRun(program: Command): void {
@@ -11,15 +12,23 @@ export function addRun(program: Command): void {
     .description("run the daemon in the foreground: JSON lines, or for people on a terminal")
     .option("--human", "log for people also where the output is no terminal")
     .option("--verbose", "log every change of the firewall too")
+    .addHelpText(
+      "after",
+      "\nSignals:\n  SIGHUP           read the configuration anew, as tockd reload does\n  SIGTERM, SIGINT  stop; the guard and open grants stay as they are\n",
+    )
     .action(async (flags: { human?: boolean; verbose?: boolean }, command: Command) => {
       const settings = settingsOf(command);
       const human = flags.human === true || process.stdout.isTTY;
       const log = makeLog({ human, verbose: flags.verbose === true });
-      const daemon = unwrap(await Daemon.start(settings, log));
+      const file = configFile(command);
+      // From now on: before the daemon is ready the signal's own effect would be its end.
+      let daemon: Daemon | undefined;
+      process.on("SIGHUP", () => void daemon?.reload());
+      daemon = unwrap(await Daemon.start(settings, log, () => loadSettings(file)));
       await new Promise<void>((resolve) => {
         for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
       });
-      daemon.stop();
+      await daemon.stop();
       log.info("stopped; the guard and open grants stay as they are");
       log.flush();
     });

@@ -9,6 +9,8 @@ import type { Settings } from "./settings.ts";
 export function settingsDocument(settings: Settings): Record<string, unknown> {
   const { first, last, length, transport } = settings.knock;
   const { rotateAfter, expireAfter } = settings.rotation;
+  const { listen } = settings.metrics;
+  const { onGrant, onClose, onAlarm, user, timeout } = settings.hooks;
   return {
     server: { ...settings.server },
     clock: { ...settings.skew },
@@ -18,6 +20,14 @@ export function settingsDocument(settings: Settings): Record<string, unknown> {
       rotate_after: rotateAfter === undefined ? "never" : formatDuration(rotateAfter),
       expire_after: expireAfter === undefined ? "never" : formatDuration(expireAfter),
     },
+    ...(listen !== undefined && { metrics: { listen: endpoint(listen) } }),
+    hooks: {
+      ...(onGrant !== undefined && { on_grant: onGrant }),
+      ...(onClose !== undefined && { on_close: onClose }),
+      ...(onAlarm !== undefined && { on_alarm: onAlarm }),
+      user,
+      timeout: formatDuration(timeout),
+    },
     services: Object.fromEntries(settings.services.map((service) => [service.name, serviceTable(service)])),
     users: Object.fromEntries(settings.users.map((user) => [user.name, userTable(user)])),
   };
@@ -26,6 +36,10 @@ export function settingsDocument(settings: Settings): Record<string, unknown> {
 /** TOML that {@link parseSettings} makes the same settings of. */
 export function formatSettings(settings: Settings): string {
   return stringify(settingsDocument(settings));
+}
+
+function endpoint({ address, port }: { readonly address: string; readonly port: number }): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function serviceTable({ ports, ttl, maxTtl, secondFactor }: Service): Record<string, unknown> {

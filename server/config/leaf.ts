@@ -1,6 +1,6 @@
 import { TomlDate } from "smol-toml";
 import * as v from "valibot";
-import { type Network, parseNetwork } from "../../shared/address.ts";
+import { type Network, parseAddress, parseNetwork } from "../../shared/address.ts";
 import {
   isName,
   parsePort,
@@ -122,6 +122,40 @@ export const socketPath = textLeaf(
   "an absolute path of at most 107 bytes",
   (text) => (/^\/[^\0]*$/.test(text) && Buffer.byteLength(text) <= 107 ? text : undefined),
   "for example /run/tock/tockd.sock",
+);
+
+/** `"127.0.0.1:9300"` or `"[::1]:9300"`: whoever is not on this machine shall not see a listening port. */
+export const loopback = textLeaf<{ readonly address: string; readonly port: Port }>(
+  "an address of this machine alone and a port",
+  (text) => {
+    const match = /^(?:(127(?:\.[0-9]{1,3}){3})|\[(::1)\]):([0-9]{1,5})$/.exec(text);
+    const address = valueOf(parseAddress(match?.[1] ?? match?.[2] ?? ""));
+    const port = valueOf(parsePort(match?.[3] ?? ""));
+    return address === undefined || port === undefined ? undefined : { address: address.text, port };
+  },
+  'for example "127.0.0.1:9300" or "[::1]:9300"',
+);
+
+/** A program and its arguments, as they are: no shell looks at them. */
+export const argv = leaf<readonly [string, ...string[]]>(
+  "a list: the path of a program, and its arguments",
+  (raw) => {
+    if (!Array.isArray(raw) || raw.length > 64 || !raw.every((each) => typeof each === "string"))
+      return undefined;
+    const words = raw as string[];
+    const [program, ...args] = words;
+    if (program === undefined || words.some((word) => word.includes("\0"))) return undefined;
+    return /^\/./.test(program)
+      ? { value: [program, ...args] }
+      : { hint: "name the program by its whole path" };
+  },
+  'for example ["/usr/local/bin/tell", "grant"]; it is not run by a shell',
+);
+
+export const account = textLeaf(
+  "the name of a user of this machine",
+  (text) => (/^[a-z_][a-z0-9_-]{0,31}$/.test(text) ? text : undefined),
+  "for example nobody",
 );
 
 /** `"30s"`; `least` and `most` in seconds. */

@@ -12,6 +12,7 @@ import { TableReader } from "./read-table.ts";
 import {
   type Clock,
   type Firewall,
+  type Hooks,
   type Knock,
   namedSchemas,
   type Rotation,
@@ -67,6 +68,8 @@ function readDocument(document: Record<string, unknown>, reader: TableReader): S
   const knock = reader.read(["knock"], document["knock"], sectionSchemas.knock);
   const firewall = reader.read(["firewall"], document["firewall"], sectionSchemas.firewall);
   const rotation = reader.read(["rotation"], document["rotation"], sectionSchemas.rotation);
+  const metrics = reader.read(["metrics"], document["metrics"], sectionSchemas.metrics);
+  const hooks = reader.read(["hooks"], document["hooks"], sectionSchemas.hooks);
   const services = new Map<string, Partial<ServiceTable>>();
   for (const [name, raw] of named("services", document["services"], MOST_SERVICES, reader)) {
     reader.name(["services", name], serviceName);
@@ -97,6 +100,8 @@ function readDocument(document: Record<string, unknown>, reader: TableReader): S
     services: [...services].map(([name, table]) => toService(name as ServiceName, table as ServiceTable)),
     users: [...users].map(([name, table]) => toUser(name, table as UserTable)),
     rotation: { rotateAfter, expireAfter },
+    metrics: { listen: metrics.listen },
+    hooks: toHooks(hooks as Hooks),
   };
 }
 
@@ -111,6 +116,10 @@ function named(path: string, raw: unknown, most: number, reader: TableReader): [
 function toService(name: ServiceName, table: ServiceTable): Service {
   const { ports, ttl, max_ttl: cap, second_factor: code } = table;
   return { name, ports, ttl, maxTtl: cap ?? longer(ttl, DEFAULT_MAX_TTL), secondFactor: code === "required" };
+}
+
+function toHooks({ on_grant, on_close, on_alarm, user, timeout }: Hooks): Settings["hooks"] {
+  return { onGrant: on_grant, onClose: on_close, onAlarm: on_alarm, user, timeout };
 }
 
 function longer(a: Seconds, b: Seconds): Seconds {

@@ -2,6 +2,8 @@ import * as v from "valibot";
 import { DEFAULT_SKEW, DEFAULT_SPA_PORT, KNOCK_DEFAULTS, MAX_SKEW } from "../../shared/constants.ts";
 import {
   absolutePath,
+  account,
+  argv,
   duration,
   durationOrNever,
   flag,
@@ -10,6 +12,7 @@ import {
   instant,
   knockPorts,
   list,
+  loopback,
   network,
   oneOf,
   port,
@@ -60,6 +63,18 @@ const rotationSchema = v.object({
   expire_after: v.optional(durationOrNever(1, "a duration"), "never"),
 });
 
+const metricsSchema = v.object({
+  listen: v.optional(loopback),
+});
+
+const hooksSchema = v.object({
+  on_grant: v.optional(argv),
+  on_close: v.optional(argv),
+  on_alarm: v.optional(argv),
+  user: v.optional(account, "nobody"),
+  timeout: v.optional(duration(1, 3600, 'a time from "1s" to "1h"'), "10s"),
+});
+
 const serviceSchema = v.object({
   ports: list(portRange, 1, 64, 'for example ["tcp/22"]'),
   ttl: v.optional(ttl, "30s"),
@@ -90,6 +105,8 @@ export const sectionSchemas = {
   knock: knockSchema,
   firewall: firewallSchema,
   rotation: rotationSchema,
+  metrics: metricsSchema,
+  hooks: hooksSchema,
 } as const;
 
 /** The tables with one table a name: `[services.NAME]`. */
@@ -100,5 +117,7 @@ export type Clock = v.InferOutput<typeof clockSchema>;
 export type Firewall = v.InferOutput<typeof firewallSchema>;
 export type Knock = v.InferOutput<typeof knockSchema>;
 export type Rotation = v.InferOutput<typeof rotationSchema>;
+export type Metrics = v.InferOutput<typeof metricsSchema>;
+export type Hooks = v.InferOutput<typeof hooksSchema>;
 export type ServiceTable = v.InferOutput<typeof serviceSchema>;
 export type UserTable = v.InferOutput<typeof userSchema>;

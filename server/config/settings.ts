@@ -27,4 +27,17 @@ export interface Settings {
   readonly services: readonly Service[];
   readonly users: readonly User[];
   readonly rotation: { readonly rotateAfter: Seconds | undefined; readonly expireAfter: Seconds | undefined };
+  readonly metrics: {
+    /** Where figures for Prometheus are served besides the Unix socket: loopback alone. */
+    readonly listen: { readonly address: string; readonly port: Port } | undefined;
+  };
+  readonly hooks: {
+    /** A program by its path, and its arguments. */
+    readonly onGrant: readonly [string, ...string[]] | undefined;
+    readonly onClose: readonly [string, ...string[]] | undefined;
+    readonly onAlarm: readonly [string, ...string[]] | undefined;
+    /** Whom they run as where the daemon is root. */
+    readonly user: string;
+    readonly timeout: Seconds;
+  };
 }

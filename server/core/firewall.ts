@@ -14,6 +14,14 @@ export interface GuardPlan {
   readonly silent: readonly PortRange[];
   /** The kernel follows knocks by itself; undefined = nobody knocks, or the daemon follows them. */
   readonly walk?: WalkPlan;
+  /** The guard lets everything pass outside of this time; undefined = it is on for good. */
+  readonly trial?: Trial;
+}
+
+/** A time by the system's clock, in whole unix seconds: from after `start` to before `end`. The kernel itself keeps it. */
+export interface Trial {
+  readonly start: number;
+  readonly end: number;
 }
 
 /** What knocks are, and every door that a walk can open. */

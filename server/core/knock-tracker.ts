@@ -20,7 +20,7 @@ const SOURCES = 65_536;
  * strays in between do no harm. Nobody is ever banned: a ban on what anybody can forge would lock the owner out.
  */
 export class KnockTracker {
-  readonly #devices: DeviceTable;
+  #devices: DeviceTable;
   readonly #sources: SourceTable;
   readonly #ports: Uint16Array;
   readonly #times: Float64Array;
@@ -36,6 +36,11 @@ export class KnockTracker {
     this.#ports = new Uint16Array(sources * RECENT);
     this.#times = new Float64Array(sources * RECENT);
     this.#counts = new Float64Array(sources);
+  }
+
+  /** The table that sequences are looked up in from now on; knocks made so far still count. */
+  set devices(devices: DeviceTable) {
+    this.#devices = devices;
   }
 
   /** One knock. Gives whose sequence it completes, if any; whether that was used before is not known here. */

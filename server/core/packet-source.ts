@@ -42,6 +42,8 @@ export interface PacketSource {
   readonly filter: "ebpf" | "cbpf" | "none";
   readonly tags: TagFilter;
   stats(): CaptureStats;
+  /** Delivers what has arrived already, before this returns. */
+  drain(): void;
   /** No frame is delivered after this. Again does no harm. */
   close(): void;
 }

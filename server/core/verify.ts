@@ -56,12 +56,17 @@ interface CachedKey {
 
 /** Tells what a datagram is, in the order that costs least: size and form, tag, AEAD, strict decoding, time. */
 export class Verifier {
-  readonly #devices: DeviceTable;
+  #devices: DeviceTable;
   readonly #tag = new Uint8Array(TAG_BYTES);
   /** Packet keys by their tag's first byte: whoever floods with a tag that he saw shall not cost a key derivation a packet. */
   readonly #cache: CachedKey[] = [];
 
   constructor(devices: DeviceTable) {
+    this.#devices = devices;
+  }
+
+  /** The table that devices are looked up in from now on. */
+  set devices(devices: DeviceTable) {
     this.#devices = devices;
   }
 
@@ -82,7 +87,7 @@ export class Verifier {
     const stun = decodeStunRequest(message);
     if (stun === undefined) return FORM;
     const verdict = this.#open(hit, stun.packet, stun);
-    const isWhole = verdict.kind === "drop" || isSigned(message, hit.schedule.keys(hit.step).ice);
+    const isWhole = verdict.kind === "drop" || isSigned(message, hit.schedule.ice(hit.step));
     return isWhole ? verdict : FORGED;
   }
 

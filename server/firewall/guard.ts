@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ServiceName } from "../../shared/brand.ts";
-import type { GuardPlan } from "../core/firewall.ts";
+import type { GuardPlan, Trial } from "../core/firewall.ts";
 import type { PortRange } from "../core/grant.ts";
 import type { Door } from "../core/knock-rules.ts";
 
@@ -8,6 +8,7 @@ import type { Door } from "../core/knock-rules.ts";
  * What both kernel backends say in their own language, in this order. "passes" means that the guard has no objection;
  * the machine's own firewall still has its say.
  *
+ * 0. Where the guard is on trial: everything passes before and after its time. So it ends though nobody is left to end it.
  * 1. Loopback passes. 2. What is not addressed to this machine passes.
  * 3. The SPA port is dropped. Even what belongs to a known flow: Tock's own reply would make it one.
  * 4. Packets of established connections pass. 5. The knock range is dropped, after a look at the walks if the kernel follows knocks.
@@ -17,6 +18,7 @@ import type { Door } from "../core/knock-rules.ts";
  * and are none of the guard's business.) INVALID and untracked packets are not ESTABLISHED, so they are dropped too.
  */
 export interface Shape {
+  readonly trial: Trial | undefined;
   readonly spa: Ports;
   readonly silent: Ports;
   readonly services: readonly { readonly name: ServiceName; readonly ports: Ports }[];
@@ -39,6 +41,7 @@ export type Chains = ReadonlyMap<string, readonly string[]>;
 export function shapeOf(plan: GuardPlan): Shape {
   const isSpa = (range: PortRange): boolean => range.protocol === "udp" && range.first === range.last;
   return {
+    trial: plan.trial,
     spa: portsOf(plan.silent.filter(isSpa)),
     silent: portsOf(plan.silent.filter((range) => !isSpa(range))),
     services: plan.services.map((service) => ({ name: service.name, ports: portsOf(service.ports) })),

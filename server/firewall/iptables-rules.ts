@@ -1,3 +1,4 @@
+import type { Trial } from "../core/firewall.ts";
 import { type GrantSet, nameOf, setsOf } from "./grant-set.ts";
 import type { Chains, Ports, Shape, Span } from "./guard.ts";
 import { doorOf, WALK_CHAIN } from "../rules/names.ts";
@@ -18,6 +19,7 @@ export function iptablesChains(shape: Shape, family: 4 | 6): Chains {
       ? "-m addrtype ! --dst-type LOCAL,BROADCAST,ANYCAST,MULTICAST"
       : "! -d ff00::/8 -m addrtype ! --dst-type LOCAL,ANYCAST";
   const guard = [
+    ...(shape.trial === undefined ? [] : trialRules(shape.trial)),
     "-i lo -j RETURN",
     `${elsewhere} -j RETURN`,
     ...onPorts(shape.spa, "-j DROP"),
@@ -48,6 +50,12 @@ export function doorRules(shape: Shape, service: string, target: string): string
   return doors.map(
     (door) => `-m recent --name ${doorOf(door)} --rcheck --seconds ${door.seconds} --reap ${target}`,
   );
+}
+
+/** xt_time compares UTC, in whole seconds. */
+function trialRules({ start, end }: Trial): string[] {
+  const date = (seconds: number): string => new Date(seconds * 1000).toISOString().slice(0, 19);
+  return [`-m time --datestart ${date(end)} -j RETURN`, `-m time --datestop ${date(start)} -j RETURN`];
 }
 
 /**

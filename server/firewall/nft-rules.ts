@@ -15,7 +15,11 @@ const LIMIT = "limit rate 1/week counter;";
 
 /** The guard as nftables rules. See guard.ts for what each says. */
 export function nftChains(shape: Shape): Chains {
+  const { trial } = shape;
   const guard = [
+    ...(trial === undefined
+      ? []
+      : [`meta time >= ${trial.end} return`, `meta time <= ${trial.start} return`]),
     "iif lo return",
     "fib daddr type != { local, broadcast, anycast, multicast } return",
     ...onPorts(shape.spa, "drop"),

@@ -23,6 +23,7 @@ describe("what a file means", () => {
         state: "/var/lib/tock",
         socket: "/run/tock/tockd.sock",
         reply: "authenticated",
+        engine: "packets",
       },
       skew: { past: 1, future: 1 },
       knock: { first: 10000, last: 32767, length: 4, transport: "tcp" },
@@ -37,6 +38,14 @@ describe("what a file means", () => {
         },
       ],
       users: [],
+      metrics: { listen: undefined },
+      hooks: {
+        onGrant: undefined,
+        onClose: undefined,
+        onAlarm: undefined,
+        user: "nobody",
+        timeout: 10,
+      },
       rotation: { rotateAfter: 2_592_000, expireAfter: undefined },
     });
   });

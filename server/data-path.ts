@@ -1,0 +1,256 @@
+import { randomBytes } from "node:crypto";
+import { ok, type Result } from "../shared/result.ts";
+import { AfPacketSource } from "./capture/af-packet.ts";
+import { RawUdp } from "./capture/raw-udp.ts";
+import type { Settings } from "./config/settings.ts";
+import { DeviceTable } from "./core/device-table.ts";
+import type { KnockRules } from "./core/knock-rules.ts";
+import { KnockTracker } from "./core/knock-tracker.ts";
+import type { CaptureStats, PacketSource } from "./core/packet-source.ts";
+import { ReplayWindow } from "./core/replay-window.ts";
+import { Verifier } from "./core/verify.ts";
+import { Gate, type GateParts, type Told } from "./gate.ts";
+import type { KernelEngine } from "./kernel/engine.ts";
+import { followByKernel } from "./kernel/follow.ts";
+import type { Log } from "./log.ts";
+import { capturePlanOf, isKnockUsed, mayKnock, policyOf, systemNow } from "./plans.ts";
+import type { Changes } from "./reload.ts";
+import { StepClock } from "./step-clock.ts";
+import type { Journal } from "./store/journal.ts";
+import type { Firewall } from "./core/firewall.ts";
+
+/** Devices derived at once while new tables are made beside those in use. */
+const SLICE = 128;
+
+export interface PathParts extends Pick<GateParts, "counters" | "secrets" | "checkCode" | "used" | "emit"> {
+  readonly serverId: Uint8Array;
+  readonly journal: Journal;
+  readonly firewall: Firewall;
+  readonly open: GateParts["firewall"]["open"];
+  /** Given where the kernel follows knocks by itself, and no packet is looked at. */
+  readonly rules: KnockRules | undefined;
+  readonly grants: GateParts["grants"];
+  readonly log: Log;
+}
+
+/** From a packet's arrival to its answer: everything that must change together when the configuration does. */
+export class DataPath {
+  readonly #parts: PathParts;
+  readonly #seed = [...new Uint32Array(Uint8Array.from(randomBytes(8)).buffer)] as [number, number];
+  readonly #replays: ReplayWindow<Told>;
+  #settings: Settings;
+  #policy: ReturnType<typeof policyOf>;
+  #devices: DeviceTable;
+  #verifier: Verifier;
+  #knocks: KnockTracker;
+  #clock: StepClock | undefined;
+  #gate: Gate | undefined;
+  #source: PacketSource | undefined;
+  #engine: KernelEngine | undefined;
+  #raw: RawUdp | undefined;
+  /** Packets lost by captures that were replaced. */
+  #before: CaptureStats = { received: 0, lost: 0, refused: 0, delivered: 0 };
+
+  constructor(settings: Settings, parts: PathParts) {
+    this.#parts = parts;
+    this.#settings = settings;
+    this.#policy = policyOf(settings);
+    this.#replays = new ReplayWindow(parts.journal.spent);
+    for (const entry of parts.journal.entries) this.#replays.record(entry, entry.source, undefined);
+    this.#devices = this.#makeTable(settings);
+    this.#verifier = new Verifier(this.#devices);
+    this.#knocks = new KnockTracker(this.#devices, this.#seed);
+  }
+
+  /** The table in use. */
+  get devices(): DeviceTable {
+    return this.#devices;
+  }
+
+  get filter(): PacketSource["filter"] {
+    return this.#source?.filter ?? "none";
+  }
+
+  /** Tags that packets may carry now. */
+  get tags(): number {
+    return this.#devices.packTags().length / 8;
+  }
+
+  stats(): CaptureStats {
+    const now = this.#source?.stats();
+    const sum = (name: keyof CaptureStats): number => this.#before[name] + (now?.[name] ?? 0);
+    return {
+      received: sum("received"),
+      lost: sum("lost"),
+      refused: sum("refused"),
+      delivered: sum("delivered"),
+    };
+  }
+
+  /** Devices are loaded: derives their keys, and begins to look. */
+  start(): Result<void> {
+    this.#startClock();
+    return this.#parts.rules ? this.#follow(this.#parts.rules) : this.#listen();
+  }
+
+  /** Devices were put or removed. */
+  refresh(): void {
+    this.#engine?.refresh();
+  }
+
+  stop(): void {
+    this.#clock?.stop();
+    this.#engine?.stop();
+    this.#source?.close();
+    this.#raw?.close();
+  }
+
+  /** Makes, in slices, the tables that new settings need; undefined where the present ones will do. */
+  async prepare(settings: Settings, { tables }: Changes): Promise<DeviceTable | undefined> {
+    if (!tables) return undefined;
+    const table = this.#makeTable(settings);
+    for (const device of this.#devices.devices()) table.put(device, mayKnock(settings, device));
+    table.advance(systemNow());
+    while (table.work(SLICE) > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    return table;
+  }
+
+  /** Opens the capture that new settings need; undefined where the present one will do. */
+  openCapture(settings: Settings, { capture }: Changes): Result<PacketSource | undefined> {
+    const gate = this.#gate;
+    if (!capture || gate === undefined) return ok(undefined);
+    return AfPacketSource.open(capturePlanOf(settings), (frame) => gate.handle(frame));
+  }
+
+  /** Goes over to new settings, between two packets. Fails only where the kernel follows knocks; then all is as before. */
+  change(settings: Settings, table: DeviceTable | undefined, source: PacketSource | undefined): Result<void> {
+    const before = this.#settings;
+    this.#settings = settings;
+    this.#policy = policyOf(settings);
+    if (table !== undefined) this.#takeTable(table, settings);
+    if (source !== undefined) this.#takeSource(source);
+    else if (table !== undefined) this.#source?.tags.replace(this.#devices.packTags());
+    for (const device of this.#devices.devices()) {
+      const knocks = mayKnock(settings, device);
+      if (knocks !== mayKnock(before, device)) this.#devices.put(device, knocks);
+    }
+    const { rules } = this.#parts;
+    if (rules === undefined) return ok(undefined);
+    this.#engine?.stop();
+    const followed = this.#follow(rules);
+    if (followed.ok) return followed;
+    this.#settings = before;
+    this.#policy = policyOf(before);
+    this.#follow(rules);
+    return followed;
+  }
+
+  #makeTable(settings: Settings): DeviceTable {
+    const feed = {
+      add: (tags: Uint8Array): void => this.#feed(table)?.add(tags),
+      remove: (tags: Uint8Array): void => this.#feed(table)?.remove(tags),
+    };
+    const table: DeviceTable = new DeviceTable({
+      serverId: this.#parts.serverId,
+      skew: settings.skew,
+      knock: isKnockUsed(settings) ? settings.knock : undefined,
+      seed: this.#seed,
+      feed,
+    });
+    return table;
+  }
+
+  /** Only the table in use feeds the kernel's filter. */
+  #feed(table: DeviceTable): PacketSource["tags"] | undefined {
+    return table === this.#devices ? this.#source?.tags : undefined;
+  }
+
+  /** Devices may have changed while the table was made. */
+  #takeTable(table: DeviceTable, settings: Settings): void {
+    for (const { id } of [...table.devices()]) if (this.#devices.get(id) === undefined) table.remove(id);
+    for (const device of this.#devices.devices()) table.put(device, mayKnock(settings, device));
+    this.#devices = table;
+    this.#verifier.devices = table;
+    this.#knocks.devices = table;
+    this.#startClock();
+  }
+
+  /** What came before goes through the old capture, the rest through the new one; what both have seen is a duplicate. */
+  #takeSource(source: PacketSource): void {
+    source.tags.replace(this.#devices.packTags());
+    this.#source?.drain();
+    this.#before = this.stats();
+    this.#source?.close();
+    this.#source = source;
+  }
+
+  #startClock(): void {
+    this.#clock?.stop();
+    const { journal } = this.#parts;
+    const { skew } = this.#settings;
+    this.#clock = new StepClock({
+      now: systemNow,
+      skew,
+      devices: this.#devices,
+      replays: this.#replays,
+      journal,
+    });
+    this.#clock.start();
+  }
+
+  /** Instead of packets, rules: the kernel follows knocks, and the daemon the clock. */
+  #follow(rules: KnockRules): Result<void> {
+    const { serverId, firewall, journal, grants, emit, log } = this.#parts;
+    const engine = followByKernel({
+      settings: this.#settings,
+      serverId,
+      devices: this.#devices,
+      rules,
+      firewall,
+      replays: this.#replays,
+      journal: (use, source) => journal.append(use, source),
+      granted: (grant) => grants.add(grant),
+      emit,
+      log,
+    });
+    if (!engine.ok) return engine;
+    this.#engine = engine.value;
+    return ok(undefined);
+  }
+
+  #listen(): Result<void> {
+    const { counters, secrets, checkCode, grants, used, emit, open, firewall, journal, log } = this.#parts;
+    const raw = RawUdp.open();
+    if (!raw.ok) return raw;
+    this.#raw = raw.value;
+    const gate = new Gate({
+      now: systemNow,
+      random: (bytes) => randomBytes(bytes),
+      verifier: this.#verifier,
+      knocks: this.#knocks,
+      replays: this.#replays,
+      counters,
+      firewall: { open, close: (service, source) => firewall.close(service, source) },
+      journal: (use, source) => journal.append(use, source),
+      policy: () => this.#policy,
+      secrets,
+      checkCode,
+      grants,
+      used,
+      emit,
+      answer: (path, payload) => {
+        if (this.#settings.server.reply === "never") return;
+        const from = { address: path.destination, port: path.destinationPort };
+        const to = { address: path.source, port: path.sourcePort };
+        const sent = raw.value.send(from, to, payload, path.interfaceIndex);
+        if (!sent.ok) log.debug(sent.error.message);
+      },
+    });
+    const source = AfPacketSource.open(capturePlanOf(this.#settings), (frame) => gate.handle(frame));
+    if (!source.ok) return source;
+    this.#gate = gate;
+    this.#source = source.value;
+    source.value.tags.replace(this.#devices.packTags());
+    return ok(undefined);
+  }
+}

@@ -1,0 +1,61 @@
+import type { EventQuery, Stream } from "./admin/methods.ts";
+import { readTrail } from "./store/audit-read.ts";
+import type { AuditTrail } from "./store/audit-trail.ts";
+import type { AuditRecord } from "./audit.ts";
+
+type Listen = (listener: (event: unknown, record: AuditRecord) => void) => () => void;
+
+/** Events that are counted elsewhere and would fill the trail. */
+export const UNKEPT: ReadonlySet<string> = new Set(["drops"]);
+
+/** Whether an event is asked for. */
+export function isAsked(
+  { user, since }: Omit<EventQuery, "follow">,
+  line: Readonly<Record<string, unknown>>,
+): boolean {
+  if (user !== undefined && line["user"] !== user) return false;
+  return since === undefined || Date.parse(String(line["at"])) >= since;
+}
+
+/** Sends the trail's lines that are asked for, then what comes, until the caller has gone. Nothing is missed between. */
+export async function sendEvents(
+  folder: string,
+  trail: AuditTrail,
+  listen: Listen,
+  query: EventQuery,
+  stream: Stream,
+): Promise<void> {
+  const early: Record<string, unknown>[] = [];
+  let isLive = false;
+  let gone = false;
+  const stop = query.follow
+    ? listen((_, record) => {
+        if (UNKEPT.has(record.kind)) return;
+        const line = JSON.parse(JSON.stringify({ at: new Date(), ...record })) as Record<string, unknown>;
+        if (!isAsked(query, line)) return;
+        if (isLive) stream.send({ event: line });
+        else early.push(line);
+      })
+    : () => undefined;
+  const closed = stream.closed.then(() => {
+    gone = true;
+  });
+  try {
+    do await trail.flush();
+    while (trail.state.waiting > 0 && trail.state.trouble === undefined);
+    const upTo = trail.state.seq;
+    // What came since is in `early` already.
+    early.length = 0;
+    for await (const line of readTrail(folder)) {
+      if (gone || line.seq > upTo) break;
+      if (!isAsked(query, line)) continue;
+      stream.send({ event: line });
+      await stream.drained();
+    }
+    for (const line of early) stream.send({ event: line });
+    isLive = true;
+    if (query.follow) await closed;
+  } finally {
+    stop();
+  }
+}

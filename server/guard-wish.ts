@@ -1,0 +1,89 @@
+import { closeSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { hex } from "../shared/bytes.ts";
+import { TockError } from "../shared/errors.ts";
+import { err, ok, type Result } from "../shared/result.ts";
+import type { Trial } from "./core/firewall.ts";
+import { codeOf, putFile, readBootId } from "./store/journal-io.ts";
+
+/** A guard on trial, and the connection that it was asked for by, if it came by SSH: it cannot confirm itself. */
+export interface TrialWish extends Trial {
+  readonly kind: "trial";
+  readonly client: string | undefined;
+  readonly clientPort: number | undefined;
+}
+
+export type Wish = { readonly kind: "on" } | { readonly kind: "off" } | TrialWish;
+
+const OFF = { kind: "off" } as const;
+const ON = { kind: "on" } as const;
+
+/**
+ * Whether the guard is wanted, kept in the state folder so that it outlives the daemon and the machine's restart. A trial
+ * does not outlive the restart: the machine then starts without the guard.
+ */
+export class GuardWish {
+  readonly #file: string;
+
+  constructor(state: string) {
+    this.#file = join(state, "guard");
+  }
+
+  get isOn(): boolean {
+    return this.read().kind === "on";
+  }
+
+  /** A file that is there but cannot be read, or understood, counts as on. */
+  read(): Wish {
+    try {
+      const text = readFileSync(this.#file, "utf8").trim();
+      if (text === "off") return OFF;
+      return text.startsWith("trial ") ? readTrial(text.slice(6)) : ON;
+    } catch (error) {
+      return codeOf(error) === "ENOENT" ? OFF : ON;
+    }
+  }
+
+  set(on: boolean): Result<void> {
+    return this.#write(on ? "on" : undefined);
+  }
+
+  setTrial(trial: Omit<TrialWish, "kind">): Result<void> {
+    return this.#write(`trial ${JSON.stringify({ ...trial, boot: hex(readBootId()) })}`);
+  }
+
+  #write(text: string | undefined): Result<void> {
+    try {
+      if (text === undefined) rmSync(this.#file, { force: true });
+      else {
+        const contents = (): Buffer => Buffer.from(`${text}\n`);
+        closeSync(putFile(this.#file, "over", () => true, contents));
+      }
+      return ok(undefined);
+    } catch (error) {
+      return err(new TockError("io", `guard: cannot write ${this.#file}: ${codeOf(error)}`));
+    }
+  }
+}
+
+function readTrial(text: string): Wish {
+  try {
+    const { start, end, boot, client, clientPort } = JSON.parse(text) as Record<string, unknown>;
+    if (boot !== hex(readBootId())) return OFF;
+    if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end)) return ON;
+    return {
+      kind: "trial",
+      start: Number(start),
+      end: Number(end),
+      client: typeof client === "string" ? client : undefined,
+      clientPort: typeof clientPort === "number" ? clientPort : undefined,
+    };
+  } catch {
+    return ON;
+  }
+}
+
+/** Milliseconds until a trial is over; 0 = it is. A clock that was set back to before its start ends it as well. */
+export function trialLeft({ start, end }: Trial, now: number): number {
+  return now < start * 1000 ? 0 : Math.max(0, end * 1000 - now);
+}

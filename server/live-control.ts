@@ -1,0 +1,155 @@
+import type { Server } from "node:net";
+import { parseAddress } from "../shared/address.ts";
+import { TockError } from "../shared/errors.ts";
+import { err, ok, type Result } from "../shared/result.ts";
+import {
+  type Handlers,
+  LOOKING,
+  type Methods,
+  type Session,
+  type Status,
+  viewSocket,
+} from "./admin/methods.ts";
+import { serveAdmin } from "./admin/server.ts";
+import type { Audit } from "./audit.ts";
+import type { Settings } from "./config/settings.ts";
+import type { AuditEvent } from "./core/event.ts";
+import { sendEvents } from "./event-desk.ts";
+import { hasFlow } from "./firewall/connections.ts";
+import type { GrantDesk } from "./grant-desk.ts";
+import type { GuardKeeper } from "./guard-keeper.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import type { AuditTrail } from "./store/audit-trail.ts";
+import { groupId } from "./sys/accounts.ts";
+
+/** The group whose members may look. */
+const GROUP = "tock";
+/** As long as a sockaddr_un can be. */
+const MOST_PATH = 107;
+
+export interface ControlParts {
+  readonly settings: () => Settings;
+  readonly guard: GuardKeeper;
+  readonly desk: GrantDesk;
+  readonly audit: Audit;
+  readonly trail: AuditTrail;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly status: () => Result<Status>;
+  readonly reload: () => Promise<Methods["reload"]["value"]>;
+  readonly devicesChanged: () => Result<void>;
+}
+
+/** What commands can ask of the running daemon, by its two sockets. */
+export class LiveControl {
+  readonly #parts: ControlParts;
+  /** What was let in since the guard went on trial: who confirms must have come that way. */
+  readonly #letIn = new Set<string>();
+
+  constructor(parts: ControlParts) {
+    this.#parts = parts;
+    parts.audit.listen((event) => this.#note(event));
+  }
+
+  /** Gives the sockets. That for looking may be missing: the log says why. */
+  async serve(): Promise<Result<Server[]>> {
+    const { settings, log } = this.#parts;
+    const { socket } = settings().server;
+    const handlers = this.#handlers();
+    const main = await serveAdmin(socket, {}, handlers);
+    if (!main.ok) return main;
+    const path = viewSocket(socket);
+    if (Buffer.byteLength(path) > MOST_PATH) {
+      log.warn({ path }, "no socket for looking: its path is too long");
+      return ok([main.value]);
+    }
+    const looking = Object.fromEntries(LOOKING.map((method) => [method, handlers[method]]));
+    const group = groupId(GROUP);
+    let view = await serveAdmin(path, { group }, looking);
+    if (!view.ok && group !== undefined) {
+      log.warn({ reason: view.error.message }, `group ${GROUP} cannot look: only the daemon's owner can`);
+      view = await serveAdmin(path, {}, looking);
+    }
+    if (!view.ok) log.warn({ reason: view.error.message }, "no socket for looking");
+    return ok(view.ok ? [main.value, view.value] : [main.value]);
+  }
+
+  #handlers(): Handlers {
+    const { guard, desk, audit, trail, metrics, settings, status, reload, devicesChanged } = this.#parts;
+    return {
+      status,
+      grants: () => desk.list(),
+      events: async (query, stream) => {
+        await sendEvents(settings().server.state, trail, (listener) => audit.listen(listener), query, stream);
+        return ok(undefined);
+      },
+      metrics: async () => ok(await metrics.text()),
+      "guard-on": () => guard.on(),
+      "guard-off": () => guard.off(),
+      "guard-trial": ({ seconds, session }) => this.#trial(seconds, session),
+      "guard-confirm": ({ session }) => this.#confirm(session),
+      revoke: (params) => desk.revoke(params),
+      grant: (params) => desk.grant(params),
+      reload: async () => ok(await reload()),
+      "devices-changed": devicesChanged,
+    };
+  }
+
+  #trial(seconds: number, session: Session | null): Result<void> {
+    const { guard } = this.#parts;
+    this.#letIn.clear();
+    const on = guard.onTrial(seconds, { client: session?.client, clientPort: session?.clientPort });
+    if (!on.ok || session === null) return on;
+    const client = parseAddress(session.client);
+    const flow = client.ok ? hasFlow(client.value, session.clientPort, session.serverPort) : ok(false);
+    if (flow.ok && flow.value) return ok(undefined);
+    guard.off();
+    const why = flow.ok ? "conntrack does not know it" : flow.error.message;
+    const hint = "is conntrack switched off for it (raw table, NOTRACK)? tockd doctor looks at that";
+    return err(
+      new TockError(
+        "firewall",
+        `guard: this session would not survive: ${why}; the guard is off again`,
+        hint,
+      ),
+    );
+  }
+
+  #confirm(session: Session | null): Result<void> {
+    const { guard, settings } = this.#parts;
+    const { trial } = guard;
+    if (trial === undefined || session === null) return guard.confirm();
+    const refuse = (why: string): Result<never> =>
+      err(
+        new TockError(
+          "refused",
+          `guard: not confirmed: ${why}`,
+          `in another terminal: tock open, then log in anew and run tockd guard confirm there; ${guard.trialSeconds ?? 0} s are left`,
+        ),
+      );
+    const isSame = session.client === trial.client && session.clientPort === trial.clientPort;
+    if (isSame) return refuse("this is the session that asked for the guard, which passes in any case");
+    if (session.since !== null && session.since < trial.start * 1000) {
+      return refuse("this session is older than the guard");
+    }
+    const client = parseAddress(session.client);
+    const services = settings().services.filter(({ ports }) =>
+      ports.some(
+        ({ protocol, first, last }) =>
+          protocol === "tcp" && first <= session.serverPort && session.serverPort <= last,
+      ),
+    );
+    if (services.length === 0)
+      return refuse(`port ${session.serverPort} is not protected, so it proves nothing`);
+    const isLetIn = client.ok && services.some(({ name }) => this.#letIn.has(`${name} ${client.value.text}`));
+    if (!isLetIn) return refuse(`no device has let ${session.client} in since the guard is on`);
+    return guard.confirm();
+  }
+
+  #note(event: AuditEvent): void {
+    if (event.kind === "granted" && event.via !== "command" && this.#parts.guard.trial !== undefined) {
+      this.#letIn.add(`${event.service} ${event.allowed.text}`);
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import { userOf } from "../shared/brand.ts";
+import type { TockError } from "../shared/errors.ts";
+import { ok, type Result } from "../shared/result.ts";
+import type { Methods } from "./admin/methods.ts";
+import type { Settings } from "./config/settings.ts";
+import type { AuditEvent } from "./core/event.ts";
+import type { Grant } from "./core/grant.ts";
+import type { DataPath } from "./data-path.ts";
+import type { GuardKeeper } from "./guard-keeper.ts";
+import type { OpenGrants } from "./open-grants.ts";
+import { guardPlanOf, systemNow } from "./plans.ts";
+import { changesBetween, needsRestart } from "./reload.ts";
+
+/** Reads the configuration once more. */
+export type Reread = () => Result<Settings, readonly TockError[]>;
+
+/** What changed, or all that is wrong. */
+export type Reloaded = Methods["reload"]["value"];
+
+export interface ReloaderParts {
+  readonly reread: Reread;
+  readonly path: DataPath;
+  readonly guard: GuardKeeper;
+  readonly grants: OpenGrants;
+  readonly settings: () => Settings;
+  /** The settings from now on. */
+  readonly take: (settings: Settings) => void;
+  readonly emit: (event: AuditEvent) => void;
+}
+
+/**
+ * Takes a new configuration while packets come in. What takes time, or may fail, is done beside what is in use; then
+ * everything changes between two packets. Where something is wrong nothing changes.
+ */
+export class Reloader {
+  readonly #parts: ReloaderParts;
+  #count = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ReloaderParts) {
+    this.#parts = parts;
+  }
+
+  /** How often it was done. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** One at a time. */
+  reload(): Promise<Reloaded> {
+    const done = this.#last.then(() => this.#reload());
+    this.#last = done;
+    return done;
+  }
+
+  async #reload(): Promise<Reloaded> {
+    const { reread, path, guard, settings, take, emit } = this.#parts;
+    const read = reread();
+    if (!read.ok) return this.#refuse(read.error);
+    const before = settings();
+    const after = read.value;
+    const changes = changesBetween(before, after);
+    const restart = needsRestart(changes);
+    if (restart !== undefined) return this.#refuse([restart]);
+    const table = await path.prepare(after, changes);
+    const source = path.openCapture(after, changes);
+    if (!source.ok) return this.#refuse([source.error]);
+    const guarded = guard.replan(guardPlanOf(after));
+    const changed = guarded.ok ? path.change(after, table, source.value) : guarded;
+    if (!changed.ok) {
+      if (guarded.ok) guard.replan(guardPlanOf(before));
+      source.value?.close();
+      return this.#refuse([changed.error]);
+    }
+    take(after);
+    this.#endUnwanted(after);
+    this.#count++;
+    emit({ kind: "reloaded", changed: changes.names });
+    return { changed: changes.names, mistakes: [] };
+  }
+
+  #refuse(errors: readonly TockError[]): Reloaded {
+    this.#parts.emit({ kind: "reload-failed", mistakes: errors.map(({ message }) => message) });
+    return { changed: [], mistakes: errors.map(({ code, message, hint }) => ({ code, message, hint })) };
+  }
+
+  /** Ends what nobody could open any more: users or services that are gone. */
+  #endUnwanted({ users, services }: Settings): void {
+    const { grants, emit } = this.#parts;
+    const now = systemNow();
+    const names = new Set(services.map(({ name }) => name));
+    const gone = grants.forget((grant) => !names.has(grant.service.name), now);
+    const isUnwanted = ({ device, service }: Grant): boolean => {
+      const user = users.find(({ name }) => name === userOf(device));
+      return user?.enabled !== true || !user.services.includes(service.name);
+    };
+    const ended = grants.endWhere(isUnwanted, now);
+    for (const grant of [...gone.map((each) => ok(each)), ...ended]) {
+      if (!grant.ok) {
+        emit({ kind: "firewall-error", message: grant.error.message });
+        continue;
+      }
+      const { device, service, source } = grant.value;
+      emit({ kind: "ended", device, service: service.name, allowed: source, why: "reload" });
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import { readFileSync } from "node:fs";
+
+/** The group's id by /etc/group; undefined where it does not exist. */
+export function groupId(name: string): number | undefined {
+  const line = linesOf("/etc/group").find((fields) => fields[0] === name);
+  return idOf(line?.[2]);
+}
+
+/** A user's id and main group by /etc/passwd; undefined where there is no such user. */
+export function userIds(name: string): { readonly uid: number; readonly gid: number } | undefined {
+  const line = linesOf("/etc/passwd").find((fields) => fields[0] === name);
+  const [uid, gid] = [idOf(line?.[2]), idOf(line?.[3])];
+  return uid === undefined || gid === undefined ? undefined : { uid, gid };
+}
+
+function idOf(text: string | undefined): number | undefined {
+  return text !== undefined && /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined;
+}
+
+function linesOf(file: string): string[][] {
+  try {
+    return readFileSync(file, "utf8")
+      .split("\n")
+      .map((line) => line.split(":"));
+  } catch {
+    return [];
+  }
+}
