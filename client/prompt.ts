@@ -23,16 +23,19 @@ async function converse(question: string, echo: Echo): Promise<string | undefine
   const terminal = openTerminal();
   if (terminal === undefined) return undefined;
   const { input, output } = terminal;
+  let text: string | undefined;
   try {
     output.write(question);
     input.setRawMode(true);
-    return await typedLine(input, (text) => echo(output, text));
+    text = await typedLine(input, (typed) => echo(output, typed));
   } finally {
     input.setRawMode(false);
     output.write("\n");
     input.destroy();
     output.destroy();
   }
+  if (text === undefined) process.kill(process.pid, "SIGINT");
+  return text;
 }
 
 function openTerminal(): { input: ReadStream; output: WriteStream } | undefined {
@@ -46,13 +49,15 @@ function openTerminal(): { input: ReadStream; output: WriteStream } | undefined 
 
 type Echo = (output: WriteStream, text: string) => void;
 
-function typedLine(input: ReadStream, echo: (text: string) => void): Promise<string> {
+/** Undefined after Ctrl-C, which in raw mode is a key like any other. */
+function typedLine(input: ReadStream, echo: (text: string) => void): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     let text = "";
     input.setEncoding("utf8").on("data", (chunk: string) => {
       for (const key of chunk) {
         if (key === "\r" || key === "\n") return resolve(text);
-        if (key === CTRL_C || key === CTRL_D) return reject(usage("stopped at the prompt"));
+        if (key === CTRL_C) return resolve(undefined);
+        if (key === CTRL_D) return reject(usage("stopped at the prompt"));
         if (key !== BACKSPACE && key !== DELETE) {
           text += key;
           echo(key);
