@@ -214,13 +214,12 @@ export class Gate {
     const { answer, replays, random, now } = this.#parts;
     if (answer === undefined || !packet.request.replyWanted) return;
     replays.answered(packet, told);
-    const { ack, ice } = packet.schedule.keys(packet.step);
     const asked = {
       nonce: packet.id.subarray(TAG_BYTES),
       transactionId: packet.transactionId,
       detail: packet.request.detail ?? 0,
-      ack,
-      ice,
+      schedule: packet.schedule,
+      step: packet.step,
     };
     const { source, sourcePort } = path;
     const bytes = makeReply(asked, { ...told, serverTime: now(), source, sourcePort }, random(NONCE_BYTES));

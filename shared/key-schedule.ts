@@ -1,7 +1,6 @@
-import { expand, extract } from "@noble/hashes/hkdf.js";
-import { sha256 } from "@noble/hashes/sha2.js";
 import type { TimeStep } from "./brand.ts";
 import { ascii, base64, concat, u64 } from "./bytes.ts";
+import { hmac, hmacKey, STATE_WORDS } from "./hmac.ts";
 import type { Secret } from "./secret.ts";
 
 /**
@@ -17,6 +16,8 @@ export const LABEL_BYTES = { tag: 8, seal: 32, ack: 32, ice: 18, knock: 64 } as 
   number
 >;
 
+const DIGEST_BYTES = 32;
+
 /** "tock/1" || server id. */
 export function salt(serverId: Uint8Array): Uint8Array {
   return concat(ascii("tock/1"), serverId);
@@ -26,6 +27,40 @@ export function salt(serverId: Uint8Array): Uint8Array {
 export function info(label: Label, step: TimeStep, block = 0): Uint8Array {
   const name = ascii(label);
   return concat(block === 0 ? name : concat(name, Uint8Array.of(block)), u64(step));
+}
+
+/** HKDF's extract for one server (RFC 5869 §2.2). A pseudorandom key lives on as its HMAC state: see hmac.ts. */
+export class Extractor {
+  readonly #salt = new Int32Array(STATE_WORDS);
+  readonly #key = new Uint8Array(DIGEST_BYTES);
+  readonly #keyView = new DataView(this.#key.buffer);
+
+  constructor(serverId: Uint8Array) {
+    hmacKey(salt(serverId), this.#salt, 0);
+  }
+
+  /** Writes the state that `expand` takes, STATE_WORDS words, to `states` at word `at`. */
+  extract(secret: Secret, states: Int32Array, at: number): void {
+    hmac(this.#salt, 0, secret.expose(), secret.length, this.#keyView);
+    hmacKey(this.#key, states, at);
+    this.#key.fill(0);
+  }
+}
+
+const message = new Uint8Array(64);
+const messageView = new DataView(message.buffer);
+
+/** HKDF's expand (RFC 5869 §2.3) with the key at word `at`, for an info of at most 22 bytes: fills `out`. */
+export function expand(states: Int32Array, at: number, info: Uint8Array, out: Uint8Array): void {
+  for (let done = 0; done < out.length; done += DIGEST_BYTES) {
+    // T(n) = HMAC(T(n - 1) || info || n)
+    const before = done === 0 ? 0 : DIGEST_BYTES;
+    for (let index = 0; index < info.length; index++) message[before + index] = info[index] ?? 0;
+    message[before + info.length] = done / DIGEST_BYTES + 1;
+    hmac(states, at, message, before + info.length + 1, messageView);
+    const size = Math.min(DIGEST_BYTES, out.length - done);
+    for (let index = 0; index < size; index++) out[done + index] = message[index] ?? 0;
+  }
 }
 
 /** What one step needs to make or check a packet. */
@@ -42,19 +77,26 @@ export interface StepKeys {
 
 /** One device's keys, step by step. HKDF's extract is done once. */
 export class KeySchedule {
-  readonly #prk: Uint8Array;
+  readonly #states = new Int32Array(STATE_WORDS);
 
   constructor(secret: Secret, serverId: Uint8Array) {
-    this.#prk = extract(sha256, secret.expose(), salt(serverId));
+    new Extractor(serverId).extract(secret, this.#states, 0);
   }
 
   /** K(label, step) of the label's own length. */
   derive(label: Label, step: TimeStep, block = 0): Uint8Array {
-    return expand(sha256, this.#prk, info(label, step, block), LABEL_BYTES[label]);
+    const key = new Uint8Array(LABEL_BYTES[label]);
+    expand(this.#states, 0, info(label, step, block), key);
+    return key;
   }
 
   tag(step: TimeStep): Uint8Array {
     return this.derive("tag", step);
+  }
+
+  /** 24 characters of base64. */
+  ice(step: TimeStep): string {
+    return base64(this.derive("ice", step));
   }
 
   keys(step: TimeStep): StepKeys {
@@ -62,7 +104,7 @@ export class KeySchedule {
       tag: this.derive("tag", step),
       seal: this.derive("seal", step),
       ack: this.derive("ack", step),
-      ice: base64(this.derive("ice", step)),
+      ice: this.ice(step),
     };
   }
 }

@@ -1,13 +1,14 @@
 import { type DeviceId, type TimeStep, timeStep, type UnixMillis } from "../../shared/brand.ts";
 import { STEP_MILLIS, TAG_BYTES } from "../../shared/constants.ts";
-import type { KeySchedule } from "../../shared/key-schedule.ts";
+import { Extractor, type KeySchedule } from "../../shared/key-schedule.ts";
 import type { KnockShape } from "../../shared/knock-sequence.ts";
 import { type Skew, skewWindow, stepAt, stepStart } from "../../shared/time-step.ts";
 import type { Device, Slot } from "./device.ts";
-import { type DeviceKeys, keysOf, sameKeys } from "./device-keys.ts";
+import { type DeviceKeys, keysOf, releaseKeys, sameKeys } from "./device-keys.ts";
+import { KeyArena } from "./key-arena.ts";
 import type { TagFilter } from "./packet-source.ts";
 import { KEYS_PER_DEVICE, StepIndex } from "./step-index.ts";
-import { type HashSeed, wordAt } from "./tag-table.ts";
+import { type HashSeed, type TagTable, wordAt } from "./tag-table.ts";
 
 /** Whose key made a tag or a knock sequence, and of which step. */
 export interface Hit {
@@ -40,20 +41,22 @@ export class DeviceTable {
   readonly #options: DeviceTableOptions;
   readonly #feed: Pick<TagFilter, "add" | "remove">;
   readonly #byId = new Map<DeviceId, number>();
+  readonly #arena: KeyArena;
   readonly #keys: (DeviceKeys | undefined)[] = [];
   readonly #free: number[] = [];
   /** The steps of the window, the current one first. */
   #window: StepIndex[] = [];
   /** The step that enters the window next. */
   #coming: StepIndex | undefined;
-  /** Tags of steps that have left, which the feed is yet to be told of. */
-  #leaving: Uint8Array[] = [];
+  /** Steps that have left, of whose tags the feed is yet to be told: those from place `from` on. */
+  #leaving: { readonly tags: TagTable; from: number; left: number }[] = [];
   #from = 0;
   #to = 0;
 
   constructor(options: DeviceTableOptions) {
     this.#options = options;
     this.#feed = options.feed ?? NO_FEED;
+    this.#arena = new KeyArena(new Extractor(options.serverId));
   }
 
   get size(): number {
@@ -65,7 +68,7 @@ export class DeviceTable {
     const known = this.#byId.get(device.id);
     const number = known ?? this.#free.pop() ?? this.#keys.length;
     const before = this.#keys[number];
-    const after = keysOf(number, device, mayKnock, this.#options.serverId, before);
+    const after = keysOf(number, device, mayKnock, this.#arena, before);
     this.#keys[number] = after;
     this.#byId.set(device.id, number);
     if (before !== undefined && sameKeys(before, after)) return;
@@ -74,8 +77,9 @@ export class DeviceTable {
       if (number > index.filled) continue;
       if (number === index.filled) index.filled++;
       else if (before !== undefined) this.#feed.remove(index.remove(before));
-      this.#feed.add(index.add(after));
+      this.#feed.add(index.add([after]));
     }
+    if (before !== undefined) releaseKeys(this.#arena, before, after);
   }
 
   /** Forgets a device at once; false where there is none of this id. */
@@ -86,6 +90,7 @@ export class DeviceTable {
     for (const index of this.#indexes()) {
       if (number < index.filled) this.#feed.remove(index.remove(keys));
     }
+    releaseKeys(this.#arena, keys);
     this.#keys[number] = undefined;
     this.#byId.delete(id);
     this.#free.push(number);
@@ -120,7 +125,8 @@ export class DeviceTable {
     const steps = skewWindow(now, skew).sort((a, b) => Math.abs(a - current) - Math.abs(b - current));
     this.#window = steps.map(take);
     this.#coming = take(timeStep(current + skew.future + 1));
-    if (this.#feed !== NO_FEED) this.#leaving = [...before.values()].map(({ tags }) => tags.pack());
+    if (this.#feed === NO_FEED) return;
+    this.#leaving = [...before.values()].map(({ tags }) => ({ tags, from: 0, left: tags.size }));
   }
 
   /**
@@ -167,31 +173,33 @@ export class DeviceTable {
   #hit(owner: number, step: TimeStep): Hit | undefined {
     const keys = this.#keys[Math.floor((owner - 1) / KEYS_PER_DEVICE)];
     const key = keys?.list[(owner - 1) % KEYS_PER_DEVICE];
-    return keys && key && { device: keys.device, slot: key.slot, step, schedule: key.schedule() };
+    return (
+      keys &&
+      key && { device: keys.device, slot: key.slot, step, schedule: key.schedule(this.#options.serverId) }
+    );
   }
 
   #fill(index: StepIndex, budget: number): void {
     const end = Math.min(this.#keys.length, index.filled + budget);
-    const added: Uint8Array[] = [];
-    for (; index.filled < end; index.filled++) {
-      const keys = this.#keys[index.filled];
-      if (keys !== undefined) added.push(index.add(keys));
-    }
-    if (added.length > 0) this.#feed.add(join(added));
+    if (end === index.filled) return;
+    const tags = index.add(this.#keys.slice(index.filled, end));
+    index.filled = end;
+    if (tags.length > 0) this.#feed.add(tags);
   }
 
   /** Takes at most `budget` tags of left steps out of the feed; gives how many stay. */
   #leave(budget: number): number {
     let spare = budget;
-    while (spare > 0) {
-      const tags = this.#leaving.pop();
-      if (tags === undefined) break;
-      const part = Math.min(tags.length, spare * TAG_BYTES);
-      this.#feed.remove(tags.subarray(0, part));
-      if (part < tags.length) this.#leaving.push(tags.subarray(part));
-      spare -= part / TAG_BYTES;
+    for (let last = this.#leaving.at(-1); last !== undefined && spare > 0; last = this.#leaving.at(-1)) {
+      const { tags, next } = last.tags.packSome(last.from, spare);
+      if (tags.length > 0) this.#feed.remove(tags);
+      const count = tags.length / TAG_BYTES;
+      spare -= count;
+      last.from = next;
+      last.left -= count;
+      if (last.left === 0) this.#leaving.pop();
     }
-    return this.#leaving.reduce((sum, tags) => sum + tags.length / TAG_BYTES, 0);
+    return this.#leaving.reduce((sum, { left }) => sum + left, 0);
   }
 
   #indexes(): StepIndex[] {
@@ -200,7 +208,8 @@ export class DeviceTable {
 
   #makeIndex(step: TimeStep): StepIndex {
     const { seed, knock } = this.#options;
-    return new StepIndex(step, seed, knock, this.#keys.length);
+    const room = { devices: this.#keys.length, knocks: this.#window[0]?.knocks?.size ?? 0 };
+    return new StepIndex(step, seed, knock, this.#arena, room);
   }
 }
 

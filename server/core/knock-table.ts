@@ -31,6 +31,11 @@ export class KnockTable {
     this.#ports = new Uint16Array(capacity * length);
   }
 
+  /** How many sequences there ever were at once. */
+  get size(): number {
+    return this.#used;
+  }
+
   /** Adds a sequence with its owner, 1 to 2^32-1. */
   add(owner: number, ports: readonly number[]): void {
     const entry = this.#allocate();

@@ -1,4 +1,6 @@
 import { answerWord } from "../../shared/answer-word.ts";
+import type { TimeStep } from "../../shared/brand.ts";
+import type { KeySchedule } from "../../shared/key-schedule.ts";
 import { type Answer, encodeAnswer } from "../../shared/reply.ts";
 import { sealReply } from "../../shared/seal.ts";
 import { encodeStunSuccess } from "../../shared/stun.ts";
@@ -11,17 +13,18 @@ export interface Asked {
   readonly transactionId: Uint8Array | undefined;
   /** What a ping in the STUN form asked to be told; 0 = the result. */
   readonly detail: number;
-  /** The step's reply keys. */
-  readonly ack: Uint8Array;
-  readonly ice: string;
+  /** What the reply's key is derived from. */
+  readonly schedule: KeySchedule;
+  readonly step: TimeStep;
 }
 
 /**
  * The one datagram that answers a packet, never longer than the packet; `nonce` is 24 random bytes.
  */
 export function makeReply(asked: Asked, answer: Answer, nonce: Uint8Array): Uint8Array {
+  const { schedule, step } = asked;
   if (asked.transactionId === undefined)
-    return sealReply(asked.ack, nonce, asked.nonce, encodeAnswer(answer));
+    return sealReply(schedule.derive("ack", step), nonce, asked.nonce, encodeAnswer(answer));
   const word = answerWord(answer, asked.detail);
-  return encodeStunSuccess(asked.transactionId, answer.source, word, asked.ice);
+  return encodeStunSuccess(asked.transactionId, answer.source, word, schedule.ice(step));
 }

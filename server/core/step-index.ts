@@ -1,8 +1,10 @@
 import type { TimeStep } from "../../shared/brand.ts";
 import { TAG_BYTES } from "../../shared/constants.ts";
+import { info, LABEL_BYTES } from "../../shared/key-schedule.ts";
 import { type KnockShape, knockSequence } from "../../shared/knock-sequence.ts";
 import { stepStart } from "../../shared/time-step.ts";
 import type { DeviceKeys, OwnedKey } from "./device-keys.ts";
+import type { KeyArena } from "./key-arena.ts";
 import { KnockTable } from "./knock-table.ts";
 import { type HashSeed, TagTable, wordAt } from "./tag-table.ts";
 
@@ -18,62 +20,86 @@ export class StepIndex {
   readonly tags: TagTable;
   readonly knocks: KnockTable | undefined;
   readonly #shape: KnockShape | undefined;
+  readonly #arena: KeyArena;
+  readonly #tagInfo: Uint8Array;
+  readonly #knockInfo: Uint8Array;
+  readonly #tag = new Uint8Array(TAG_BYTES);
+  readonly #words = new Uint8Array(LABEL_BYTES.knock);
   /** Devices with a lower number are in the index. */
   filled = 0;
 
-  /** Room for `expected` devices is made at once; without `shape` there are no knock sequences. */
-  constructor(step: TimeStep, seed: HashSeed, shape: KnockShape | undefined, expected: number) {
+  /** Room for so many devices and sequences is made at once; without `shape` there are no knock sequences. */
+  constructor(
+    step: TimeStep,
+    seed: HashSeed,
+    shape: KnockShape | undefined,
+    arena: KeyArena,
+    room: { readonly devices: number; readonly knocks: number },
+  ) {
     this.step = step;
-    this.tags = new TagTable(seed, expected);
-    this.knocks = shape && new KnockTable(seed, shape.length, 0);
+    this.tags = new TagTable(seed, room.devices);
+    this.knocks = shape && new KnockTable(seed, shape.length, room.knocks);
     this.#shape = shape;
+    this.#arena = arena;
+    this.#tagInfo = info("tag", step);
+    this.#knockInfo = info("knock", step);
   }
 
-  /** Adds a device's tags and sequences; gives the tags, 8 bytes each. */
-  add(keys: DeviceKeys): Uint8Array {
-    return this.#each(
-      keys,
-      (tag, owner) => {
+  /** Adds the tags and sequences of devices; gives the tags, 8 bytes each. */
+  add(devices: readonly (DeviceKeys | undefined)[]): Uint8Array {
+    const most = devices.reduce((sum, keys) => sum + (keys?.list.length ?? 0), 0);
+    const tags = new Uint8Array(most * TAG_BYTES);
+    let end = 0;
+    for (const keys of devices) {
+      for (let index = 0; index < (keys?.list.length ?? 0); index++) {
+        const key = keys?.list[index];
+        if (key === undefined || !this.#isLive(key)) continue;
+        const owner = ownerOf(keys?.number ?? 0, index);
+        const tag = this.#tagOf(key);
         this.tags.add(wordAt(tag, 0), wordAt(tag, 4), owner);
-      },
-      (ports, owner) => this.knocks?.add(owner, ports),
-    );
+        tags.set(tag, end);
+        end += TAG_BYTES;
+        if (this.#shape !== undefined && key.mayKnock)
+          this.knocks?.add(owner, this.#sequenceOf(key, this.#shape));
+      }
+    }
+    return tags.subarray(0, end);
   }
 
   /** Removes what `add` of the same keys added; gives the tags, 8 bytes each. */
   remove(keys: DeviceKeys): Uint8Array {
-    return this.#each(
-      keys,
-      (tag, owner) => {
-        this.tags.remove(wordAt(tag, 0), wordAt(tag, 4), owner);
-      },
-      (ports, owner) => this.knocks?.remove(owner, ports),
-    );
-  }
-
-  #each(
-    keys: DeviceKeys,
-    onTag: (tag: Uint8Array, owner: number) => void,
-    onSequence: (ports: readonly number[], owner: number) => void,
-  ): Uint8Array {
-    const live = keys.list.filter((key) => key.until > stepStart(this.step));
-    const tags = new Uint8Array(live.length * TAG_BYTES);
-    for (const [index, key] of live.entries()) {
-      const owner = ownerOf(keys.number, key);
-      const tag = key.schedule().tag(this.step);
-      tags.set(tag, index * TAG_BYTES);
-      onTag(tag, owner);
+    const tags: number[] = [];
+    for (const [index, key] of keys.list.entries()) {
+      if (!this.#isLive(key)) continue;
+      const owner = ownerOf(keys.number, index);
+      const tag = this.#tagOf(key);
+      this.tags.remove(wordAt(tag, 0), wordAt(tag, 4), owner);
+      tags.push(...tag);
       if (this.#shape !== undefined && key.mayKnock)
-        onSequence(sequenceOf(key, this.step, this.#shape), owner);
+        this.knocks?.remove(owner, this.#sequenceOf(key, this.#shape));
     }
-    return tags;
+    return Uint8Array.from(tags);
+  }
+
+  #isLive(key: OwnedKey): boolean {
+    return key.until > stepStart(this.step);
+  }
+
+  /** Good until the next call. */
+  #tagOf(key: OwnedKey): Uint8Array {
+    this.#arena.expand(key.place, this.#tagInfo, this.#tag);
+    return this.#tag;
+  }
+
+  #sequenceOf(key: OwnedKey, shape: KnockShape): number[] {
+    return knockSequence(shape, (block) => {
+      const knockInfo = block === 0 ? this.#knockInfo : info("knock", this.step, block);
+      this.#arena.expand(key.place, knockInfo, this.#words);
+      return this.#words;
+    });
   }
 }
 
-function ownerOf(number: number, key: OwnedKey): number {
-  return number * KEYS_PER_DEVICE + key.index + 1;
-}
-
-function sequenceOf(key: OwnedKey, step: TimeStep, shape: KnockShape): number[] {
-  return knockSequence(shape, (block) => key.schedule().derive("knock", step, block));
+function ownerOf(number: number, index: number): number {
+  return number * KEYS_PER_DEVICE + index + 1;
 }

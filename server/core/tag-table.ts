@@ -73,16 +73,23 @@ export class TagTable {
 
   /** Every tag, 8 bytes each, in no order. */
   pack(): Uint8Array {
-    const packed = new Uint8Array(this.#size * 8);
-    const view = new DataView(packed.buffer);
+    return this.packSome(0, this.#size).tags;
+  }
+
+  /** At most `most` tags, 8 bytes each, from place `from` on, and the place to go on at: 0 begins. */
+  packSome(from: number, most: number): { readonly tags: Uint8Array; readonly next: number } {
+    const tags = new Uint8Array(Math.min(most, this.#size) * 8);
+    const view = new DataView(tags.buffer);
     let offset = 0;
-    for (let at = 0; at < this.#words.length; at += WORDS) {
+    let next = from;
+    for (; next <= this.#mask && offset < tags.length; next++) {
+      const at = next * WORDS;
       if (this.#words[at + 2] === 0) continue;
       view.setUint32(offset, this.#words[at] ?? 0);
       view.setUint32(offset + 4, this.#words[at + 1] ?? 0);
       offset += 8;
     }
-    return packed;
+    return { tags: tags.subarray(0, offset), next };
   }
 
   #insert(high: number, low: number, value: number): void {
