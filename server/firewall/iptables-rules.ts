@@ -7,7 +7,6 @@ import { COUNTER_LIMIT } from "./ipset-store.ts";
 export const GUARD_CHAIN = "TOCK-GUARD";
 /** Every chain of Tock's begins with this. */
 export const CHAIN_PREFIX = "TOCK-";
-export const JUMP = `-j ${GUARD_CHAIN}`;
 /** -m multiport takes 15 ports; a range counts as two. */
 const MULTIPORT = 15;
 

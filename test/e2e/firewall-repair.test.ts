@@ -239,6 +239,19 @@ describe.each<BackendName>(["iptables", "nftables"])("the watch of %s", (backend
   });
 });
 
+test("a backend is chosen by what the machine has, and a running guard does not change that", async () => {
+  firewall = await RemoteFirewall.start(server, "nftables");
+  expect(await firewall.detect()).toMatchObject({ backend: "iptables" });
+  await firewall.on(plan);
+  expect(await firewall.detect()).toMatchObject({ backend: "iptables" });
+  await server.must(["nft", "add", "table", "inet", "filter"]);
+  const native = { backend: "nftables", reason: expect.stringContaining("inet filter") as string };
+  expect(await firewall.detect()).toMatchObject(native);
+  await server.must(["nft", "delete", "table", "inet", "filter"]);
+  await firewall.off();
+  await firewall.process.stop();
+});
+
 describe("what fails is said", () => {
   const tools = { iptables: "ip6tables-restore", nftables: "nft" } as const;
 

@@ -2,6 +2,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import type { Grant } from "../../server/core/grant.ts";
 import { createFirewall } from "../../server/firewall/create.ts";
+import { detectBackend } from "../../server/firewall/detect.ts";
 import type { Variant } from "../../server/firewall/iptables-table.ts";
 import { parseAddress } from "../../shared/address.ts";
 import type { ServiceName } from "../../shared/brand.ts";
@@ -45,6 +46,8 @@ function handle(request: FirewallRequest): unknown {
       return firewall.close(request.service as ServiceName, unwrap(parseAddress(request.source)));
     case "list":
       return firewall.list();
+    case "detect":
+      return detectBackend();
     case "watch":
       firewall.watch(() => changes++);
       return undefined;

@@ -17,7 +17,7 @@ export interface WantedGrant {
 
 export type FirewallRequest =
   | { readonly op: "guardOn" | "guardState" | "keep"; readonly plan: GuardPlan }
-  | { readonly op: "guardOff" | "list" | "watch" | "changes" | "reopen" | "hangUp" }
+  | { readonly op: "guardOff" | "list" | "detect" | "watch" | "changes" | "reopen" | "hangUp" }
   | { readonly op: "open"; readonly grant: WantedGrant }
   | { readonly op: "close"; readonly service: string; readonly source: string }
   | { readonly op: "serve"; readonly port: number }
@@ -93,6 +93,11 @@ export class RemoteFirewall {
 
   list(): Promise<ListedGrant[]> {
     return this.#ask({ op: "list" }) as Promise<ListedGrant[]>;
+  }
+
+  /** What the machine itself would be advised to use. */
+  detect(): Promise<{ backend: string; reason: string }> {
+    return this.#ask({ op: "detect" }) as Promise<{ backend: string; reason: string }>;
   }
 
   /** Counts changes from now on; see {@link changes}. */
