@@ -13,6 +13,11 @@ import { addRules } from "./commands/rules.ts";
 import { addRun } from "./commands/run.ts";
 import { addUserOtp } from "./commands/user-otp.ts";
 import { addWeb } from "./commands/web.ts";
+import { addEvents } from "./commands/events.ts";
+import { addGrants } from "./commands/grants.ts";
+import { addReload } from "./commands/reload.ts";
+import { addStatus } from "./commands/status.ts";
+import { addTop } from "./commands/top.ts";
 import { DEFAULT_CONFIG } from "./config/load.ts";
 import { type ExitCode, report } from "./ui.ts";
 
@@ -73,5 +78,10 @@ export function makeProgram(context: Context): Command {
   addRules(program, context);
   addWeb(program, context);
   addRun(program);
+  addReload(program, context);
+  addStatus(program, context);
+  addGrants(program, context);
+  addEvents(program, context);
+  addTop(program, context);
   return program;
 }

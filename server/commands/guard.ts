@@ -8,8 +8,10 @@ import { openFirewall } from "../firewalls.ts";
 import { GuardKeeper } from "../guard-keeper.ts";
 import { GuardWish } from "../guard-wish.ts";
 import { guardPlanOf } from "../plans.ts";
+import { sshSession } from "../sys/ssh-session.ts";
 import { json } from "../ui.ts";
 import { type Context, settingsOf } from "./context.ts";
+import { type OnFlags, startTrial, trialSeconds } from "./guard-trial.ts";
 
 /** `tockd guard on|off|status`: through the running daemon, or without one by itself. */
 export function addGuard(program: Command, context: Context): void {
@@ -18,10 +20,44 @@ export function addGuard(program: Command, context: Context): void {
   guard
     .command("on")
     .description("shut the protected ports to everybody without a grant; stays on when the daemon stops")
-    .action(async (_flags: unknown, command: Command) => {
+    .option(
+      "--confirm <time>",
+      "take it off again after this time unless tockd guard confirm comes, for example 60s",
+    )
+    .option("--no-confirm", "keep it on, also where this is an SSH session whose port it shuts")
+    .option("--unchecked", "do not look first whether a device could open it again")
+    .addHelpText(
+      "after",
+      `
+In an SSH session whose port it would shut, --confirm 60s is the default. A guard on trial takes itself off by the kernel's own
+clock, also when the daemon and this shell are killed, and is not there after a restart of the machine.
+
+Examples:
+  tockd guard on --confirm 2m     then, from a device: tock open, log in anew, and there: tockd guard confirm
+  tockd guard on --no-confirm     at the console, or where another way in exists
+`,
+    )
+    .action(async (flags: OnFlags, command: Command) => {
       const settings = settingsOf(command);
+      const seconds = await trialSeconds(flags, settings);
+      if (seconds !== undefined) return startTrial(seconds, flags, settings, context);
       unwrap(await byDaemon(settings, "guard-on", (keeper) => keeper.on()));
       ui.out("guard: on\n");
+    });
+  guard
+    .command("confirm")
+    .description("keep a guard that is on trial; from a session that came in through Tock since then")
+    .option("--force", "without that: at the console, or where you know another way in")
+    .action(async (flags: { readonly force?: boolean }, command: Command) => {
+      const { socket } = settingsOf(command).server;
+      const session = flags.force === true ? null : sshSession();
+      if (session === undefined) {
+        const hint =
+          "log in by ssh through Tock and run it there; at the console: tockd guard confirm --force";
+        throw new TockError("refused", "guard: not confirmed: this is no SSH session", hint);
+      }
+      unwrap(await callDaemon(socket, "guard-confirm", { session }));
+      ui.out("guard: on; it stays on\n");
     });
   guard
     .command("off")
@@ -36,8 +72,12 @@ export function addGuard(program: Command, context: Context): void {
     .description("on, off or damaged, as the kernel has it; exit code 1 unless it is on")
     .option("--json", "print JSON")
     .action((flags: { json?: boolean }, command: Command) => {
-      const state = unwrap(stateOf(settingsOf(command)));
-      ui.out(flags.json === true ? json({ guard: state }) : `guard: ${state}\n`);
+      const { state, trial } = unwrap(stateOf(settingsOf(command)));
+      const left =
+        trial === undefined
+          ? ""
+          : `, on trial: it takes itself off in ${trial} s; tockd guard confirm keeps it`;
+      ui.out(flags.json === true ? json({ guard: state, trial: trial ?? null }) : `guard: ${state}${left}\n`);
       if (state !== "on") context.exitWith(1);
     });
 }
@@ -56,8 +96,13 @@ async function byDaemon(
   });
 }
 
-function stateOf(settings: Settings): Result<GuardState> {
-  return withFirewall(settings, (firewall) => firewall.guardState(guardPlanOf(settings)));
+function stateOf(settings: Settings): Result<{ state: GuardState; trial: number | undefined }> {
+  return withFirewall(settings, (firewall) => {
+    const wish = new GuardWish(settings.server.state);
+    const keeper = new GuardKeeper(firewall, guardPlanOf(settings), wish, () => undefined);
+    const { state } = keeper;
+    return state.ok ? ok({ state: state.value, trial: keeper.trialSeconds }) : state;
+  });
 }
 
 function withFirewall<T>(settings: Settings, body: (firewall: Firewall) => Result<T>): Result<T> {
