@@ -5,7 +5,7 @@ import { lack } from "./test/support/root.ts";
 const rootOnly = lack === undefined ? {} : { testNamePattern: /(?!)/ };
 
 // Two cores: unit tests take both; then the end-to-end tests, which mostly wait, two files at a time;
-// then the browsers alone.
+// then those with browsers, which mostly wait too.
 export default defineConfig({
   test: {
     reporters: ["default", "./test/support/reporter.ts"],
@@ -38,7 +38,7 @@ export default defineConfig({
           include: ["test/web/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
           ...rootOnly,
         },
