@@ -23,6 +23,7 @@ import { OpenGrants } from "./open-grants.ts";
 import { guardPlanOf, mayKnock, systemNow } from "./plans.ts";
 import { type Reloaded, Reloader, type Reread } from "./reloader.ts";
 import { checkCode } from "./second-factor.ts";
+import { joinServiceManager } from "./service-manager.ts";
 import { reportStart } from "./start-report.ts";
 import { AuditTrail } from "./store/audit-trail.ts";
 import { DeviceStore } from "./store/device-store.ts";
@@ -206,6 +207,7 @@ export class Daemon {
     if (!served.ok) return served;
     const parts = { journal: this.#journal, guard: this.#guard, path: this.#path, log: this.#log };
     reportStart(this.#settings, parts);
+    this.#onStop.push(joinServiceManager(this.#path));
     return ok(undefined);
   }
 

@@ -18,6 +18,7 @@ import type { Changes } from "./reload.ts";
 import { StepClock } from "./step-clock.ts";
 import type { Journal } from "./store/journal.ts";
 import type { Firewall } from "./core/firewall.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** Devices derived at once while new tables are made beside those in use. */
 const SLICE = 128;
@@ -41,13 +42,14 @@ export class DataPath {
   #settings: Settings;
   #policy: ReturnType<typeof policyOf>;
   #devices: DeviceTable;
-  #verifier: Verifier;
-  #knocks: KnockTracker;
+  readonly #verifier: Verifier;
+  readonly #knocks: KnockTracker;
   #clock: StepClock | undefined;
   #gate: Gate | undefined;
   #source: PacketSource | undefined;
   #engine: KernelEngine | undefined;
   #raw: RawUdp | undefined;
+  #watchdog: Watchdog | undefined;
   /** Packets lost by captures that were replaced. */
   #before: CaptureStats = { received: 0, lost: 0, refused: 0, delivered: 0 };
 
@@ -98,7 +100,20 @@ export class DataPath {
     this.#engine?.refresh();
   }
 
+  /** Calls `feed` every `interval` ms as long as packets are seen; where no packet is looked at, always. */
+  watch(feed: () => void, interval: number): void {
+    const raw = this.#raw;
+    if (raw === undefined) {
+      setInterval(feed, interval).unref();
+      return;
+    }
+    const port = (): number => this.#settings.server.port;
+    const tags = (): PacketSource["tags"] | undefined => this.#source?.tags;
+    this.#watchdog = new Watchdog({ port, raw, tags, feed, random: randomBytes }, interval);
+  }
+
   stop(): void {
+    this.#watchdog?.stop();
     this.#clock?.stop();
     this.#engine?.stop();
     this.#source?.close();
@@ -119,7 +134,7 @@ export class DataPath {
   openCapture(settings: Settings, { capture }: Changes): Result<PacketSource | undefined> {
     const gate = this.#gate;
     if (!capture || gate === undefined) return ok(undefined);
-    return AfPacketSource.open(capturePlanOf(settings), (frame) => gate.handle(frame));
+    return this.#openSource(settings, gate);
   }
 
   /** Goes over to new settings, between two packets. Fails only where the kernel follows knocks; then all is as before. */
@@ -143,6 +158,12 @@ export class DataPath {
     this.#policy = policyOf(before);
     this.#follow(rules);
     return followed;
+  }
+
+  #openSource(settings: Settings, gate: Gate): Result<PacketSource> {
+    return AfPacketSource.open(capturePlanOf(settings), (frame) => {
+      if (this.#watchdog?.takes(frame) !== true) gate.handle(frame);
+    });
   }
 
   #makeTable(settings: Settings): DeviceTable {
@@ -246,7 +267,7 @@ export class DataPath {
         if (!sent.ok) log.debug(sent.error.message);
       },
     });
-    const source = AfPacketSource.open(capturePlanOf(this.#settings), (frame) => gate.handle(frame));
+    const source = this.#openSource(this.#settings, gate);
     if (!source.ok) return source;
     this.#gate = gate;
     this.#source = source.value;

@@ -34,6 +34,11 @@ export class GuardKeeper {
     return this.#put("trial", "start");
   }
 
+  /** Puts the guard on as it was before the machine was restarted. */
+  restore(): Result<void> {
+    return this.#put("on", "start");
+  }
+
   /** Ends the watch. The guard stays as it is. */
   stop(): void {
     this.#stopWatch?.();

@@ -6,10 +6,11 @@ import type { FrameView, TagFilter } from "./core/packet-source.ts";
 const LOOPBACK = Address.v4(Uint8Array.of(127, 0, 0, 1));
 
 export interface WatchdogParts {
-  /** The SPA port. */
-  readonly port: number;
+  /** The SPA port, as it is now. */
+  readonly port: () => number;
   readonly raw: RawUdp;
-  readonly tags: TagFilter;
+  /** The capture's filter, as it is now. */
+  readonly tags: () => TagFilter | undefined;
   /** The answer to a probe that came through. */
   readonly feed: () => void;
   readonly random: (bytes: number) => Uint8Array;
@@ -32,11 +33,6 @@ export class Watchdog {
     this.#send();
   }
 
-  /** Puts the probe's tag into the kernel's filter; again after the filter was filled anew. */
-  arm(): void {
-    this.#parts.tags.add(this.#probe.subarray(0, TAG_BYTES));
-  }
-
   /** Takes the frame if it is a probe. Nothing is allocated for others. */
   takes(frame: FrameView): boolean {
     if (frame.kind !== "spa") return false;
@@ -52,8 +48,10 @@ export class Watchdog {
   }
 
   #send(): void {
-    this.arm();
-    const { port, raw } = this.#parts;
+    const { raw, tags } = this.#parts;
+    const port = this.#parts.port();
+    // Each time, since the filter may have been filled anew.
+    tags()?.add(this.#probe.subarray(0, TAG_BYTES));
     raw.send({ address: LOOPBACK, port }, { address: LOOPBACK, port }, this.#probe);
   }
 }

@@ -68,6 +68,15 @@ Examples:
       ui.out("guard: off; protected ports are open to everybody\n");
     });
   guard
+    .command("restore")
+    .description("at boot, before the network: put the guard on if it was on; without that, do nothing")
+    .action((_flags: unknown, command: Command) => {
+      const settings = settingsOf(command);
+      const isOn = new GuardWish(settings.server.state).isOn;
+      if (isOn) unwrap(alone(settings, (keeper) => keeper.restore()));
+      ui.out(isOn ? "guard: on\n" : "guard: not wanted, left off\n");
+    });
+  guard
     .command("status")
     .description("on, off or damaged, as the kernel has it; exit code 1 unless it is on")
     .option("--json", "print JSON")
@@ -85,21 +94,24 @@ Examples:
 async function byDaemon(
   settings: Settings,
   method: "guard-on" | "guard-off",
-  alone: (keeper: GuardKeeper) => Result<void>,
+  otherwise: (keeper: GuardKeeper) => Result<void>,
 ): Promise<Result<void>> {
   const told = await callDaemon(settings.server.socket, method, undefined);
   if (told.ok) return ok(undefined);
   if (told.error.code !== "not-found") return told;
+  return alone(settings, otherwise);
+}
+
+/** Without a daemon. */
+function alone<T>(settings: Settings, body: (keeper: GuardKeeper) => Result<T>): Result<T> {
   return withFirewall(settings, (firewall) => {
     const wish = new GuardWish(settings.server.state);
-    return alone(new GuardKeeper(firewall, guardPlanOf(settings), wish, () => undefined));
+    return body(new GuardKeeper(firewall, guardPlanOf(settings), wish, () => undefined));
   });
 }
 
 function stateOf(settings: Settings): Result<{ state: GuardState; trial: number | undefined }> {
-  return withFirewall(settings, (firewall) => {
-    const wish = new GuardWish(settings.server.state);
-    const keeper = new GuardKeeper(firewall, guardPlanOf(settings), wish, () => undefined);
+  return alone(settings, (keeper) => {
     const { state } = keeper;
     return state.ok ? ok({ state: state.value, trial: keeper.trialSeconds }) : state;
   });
