@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { opener } from "../../../client/ui-server/open-browser.ts";
 import { localPage } from "../../../client/ui-server/server.ts";
@@ -55,6 +55,22 @@ describe("the programs hand out the page", () => {
     expect(stderr).toContain(`tock: error: ${message}\n`);
   });
 });
+
+test("the page comes out the same each time, with the hash beside it", async () => {
+  const folders = ["one", "two"].map((name) => pathToFileURL(join(folder, name, "/")));
+  for (const each of folders) await buildWeb(each, () => undefined);
+  const [one, two] = folders.map((each) => readTree(each));
+  expect(one).toEqual(two);
+  expect(one?.["tock.html.sha256"]).toContain(sha256(join(folder, "one", "tock.html")));
+});
+
+function readTree(root: URL): Record<string, string> {
+  const names = readdirSync(root, { recursive: true, withFileTypes: true }).filter((each) => each.isFile());
+  const files = names.map(({ parentPath, name }) => join(parentPath, name));
+  return Object.fromEntries(
+    files.map((file) => [relative(fileURLToPath(root), file), readFileSync(file, "latin1")]),
+  );
+}
 
 describe("tock ui", () => {
   test("lets the page ask its own server, and nothing else", () => {
