@@ -29,12 +29,17 @@ export function wonIn(list: string): string | undefined {
   return /^tock-walk-([0-9a-f]{16})-won$/.exec(list)?.[1];
 }
 
+/** Who is on any walk of a step. */
+export function stepList(step: TimeStep): string {
+  return `tock-step-${step}`;
+}
+
 export function stepChain(step: TimeStep): string {
   return `${WALK_CHAIN}-${step}`;
 }
 
 /** The step whose chain it is, or undefined. */
 export function stepOfChain(chain: string): TimeStep | undefined {
-  const [, step] = /^TOCKNOCK-(\d+)(?:-\d+)?$/.exec(chain) ?? [];
+  const [, step] = /^TOCKNOCK-(\d+)(?:-(?:\d+|w))?$/.exec(chain) ?? [];
   return step === undefined ? undefined : (Number(step) as TimeStep);
 }

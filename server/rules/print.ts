@@ -64,7 +64,7 @@ function stepLines(step: StepWalks, chains: ReadonlyMap<string, readonly string[
   return [
     "",
     comment(`step ${step.step}: ${moment(step.from)} to ${moment(step.until)}`),
-    ...(chains.get(chain) ?? []).map((rule) => `-A ${chain} ${rule}`),
+    ...[chain, `${chain}-w`].flatMap((name) => (chains.get(name) ?? []).map((rule) => `-A ${name} ${rule}`)),
     ...step.walks.flatMap(({ device, slot }, index) => [
       comment(
         `${device}${slot === "current" ? "" : ` (${slot} secret)`}: last port, stages, the same port again, wrong port, first port`,

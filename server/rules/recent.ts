@@ -1,10 +1,14 @@
 import type { Network } from "../../shared/address.ts";
+import type { TimeStep } from "../../shared/brand.ts";
 import type { StepWalks, Walk } from "../core/knock-rules.ts";
 import type { Chains } from "../firewall/guard.ts";
-import { doorOf, stepChain, WALK_CHAIN, walkList, WON_LIST } from "./names.ts";
+import { doorOf, stepChain, stepList, WALK_CHAIN, walkList, WON_LIST } from "./names.ts";
 
 /** Seconds that may pass between one knock and the next. */
 export const STAGE_SECONDS = 10;
+
+/** Ports that -m multiport takes. */
+const MULTIPORT = 15;
 
 export type Protocol = "tcp" | "udp";
 
@@ -16,6 +20,8 @@ export type Protocol = "tcp" | "udp";
  * the last stage, puts it in the lists of the doors, if the walk was not completed before: the list `used` has one entry
  * for everybody (mask 0), which each try adds a time stamp to, and only the first finds a single one. Two at the same moment
  * find two, and neither gets in.
+ *
+ * Only sources that are on a walk, and packets to a first port, meet the rules of every device: a flood of others costs little.
  */
 export function recentChains(
   { step, walks }: StepWalks,
@@ -23,14 +29,28 @@ export function recentChains(
   protocols: readonly Protocol[],
 ): Chains {
   const chain = stepChain(step);
+  const all = `${chain}-w`;
+  const first = [...new Set(walks.map(({ ports }) => ports[0] ?? 0))].sort((a, b) => a - b);
+  const lists = Array.from({ length: Math.ceil(first.length / MULTIPORT) }, (_, index) =>
+    first.slice(index * MULTIPORT, (index + 1) * MULTIPORT).join(","),
+  );
   const entries = walks.flatMap((walk, index) =>
     sources(walk.networks, family).map((from) => `${from}-j ${chain}-${index}`),
   );
   return new Map([
-    [chain, entries],
+    [
+      chain,
+      [
+        `${recent(stepList(step), "--remove")} -g ${all}`,
+        ...protocols.flatMap((protocol) =>
+          lists.map((ports) => `-p ${protocol} -m multiport --dports ${ports} -g ${all}`),
+        ),
+      ],
+    ],
+    [all, entries],
     ...walks.map((walk, index): [string, string[]] => [
       `${chain}-${index}`,
-      walkRules(walk, family, protocols),
+      walkRules(walk, step, family, protocols),
     ]),
   ]);
 }
@@ -47,7 +67,7 @@ export function walkJumps(steps: readonly StepWalks[]): Chains {
   return new Map([[WALK_CHAIN, steps.map(stepJump)]]);
 }
 
-function walkRules(walk: Walk, family: 4 | 6, protocols: readonly Protocol[]): string[] {
+function walkRules(walk: Walk, step: TimeStep, family: 4 | 6, protocols: readonly Protocol[]): string[] {
   const { id, ports, doors } = walk;
   const last = ports.length - 1;
   const onPort = (stage: number, rest: string): string[] =>
@@ -55,6 +75,7 @@ function walkRules(walk: Walk, family: 4 | 6, protocols: readonly Protocol[]): s
   const list = (what: number | "used" | "won", act: string): string => recent(walkList(id, what), act);
   const from = (stage: number): string =>
     `${list(stage, `--rcheck --seconds ${STAGE_SECONDS}`)} ${list(stage, "--remove")}`;
+  const onWalk = recent(stepList(step), "--set");
   const everybody = `--mask ${family === 4 ? "0.0.0.0" : "::"}`;
   const once = `${list("used", `${everybody} --set`)} ${list("used", `${everybody} ! --rcheck --hitcount 2`)}`;
   const opened = [walkList(id, "won"), WON_LIST, ...doors.map(doorOf)].map((name) => recent(name, "--set"));
@@ -67,10 +88,10 @@ function walkRules(walk: Walk, family: 4 | 6, protocols: readonly Protocol[]): s
     ...stages
       .slice(1)
       .toReversed()
-      .flatMap((stage) => onPort(stage, `${from(stage - 1)} ${list(stage, "--set")} -j RETURN`)),
-    ...stages.slice(1).flatMap((stage) => onPort(stage, `${list(stage, "--rcheck")} -j RETURN`)),
+      .flatMap((stage) => onPort(stage, `${from(stage - 1)} ${list(stage, "--set")} ${onWalk} -j RETURN`)),
+    ...stages.slice(1).flatMap((stage) => onPort(stage, `${list(stage, "--rcheck")} ${onWalk} -j RETURN`)),
     ...stages.map((stage) => list(stage, "--remove")),
-    ...onPort(1, list(1, "--set")),
+    ...onPort(1, `${list(1, "--set")} ${onWalk}`),
   ];
 }
 
