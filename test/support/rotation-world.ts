@@ -192,6 +192,7 @@ export class World {
           }
           session.keys = this.#disk;
           this.#step("client");
+          return undefined;
         }),
       send: (secret: Secret, wish: Wish, targets: readonly Target[]): Promise<Outcome> =>
         Promise.resolve().then(() => {
