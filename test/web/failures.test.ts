@@ -19,7 +19,7 @@ describe.each(BROWSERS)("%s", (name) => {
     await buildPage();
     scene = await WebScene.set({
       services: {
-        ssh: { ports: ["tcp/22"], ttl: "3s" },
+        ssh: { ports: ["tcp/22"], ttl: "8s" },
         vault: { ports: ["tcp/8022"], second_factor: "required" },
       },
       users: {

@@ -13,7 +13,7 @@ describe.each(BROWSERS)("%s", (name) => {
   beforeAll(async () => {
     await buildPage();
     scene = await WebScene.set({
-      services: { ssh: { ports: ["tcp/22"], ttl: "3s" } },
+      services: { ssh: { ports: ["tcp/22"], ttl: "8s" } },
     });
     browser = await launch(name, scene.phone);
     page = new TockPage(browser, PAGE);

@@ -27,7 +27,7 @@ test(`${COUNT} mutated requests`, async () => {
     String(SEED),
     Buffer.from(message).toString("hex"),
   ];
-  const output = await scene.client.must([process.execPath, script, ...args], { timeout: 110_000 });
+  const output = await scene.client.must(["nice", process.execPath, script, ...args], { timeout: 110_000 });
   const sent = Number(/sent (\d+)/.exec(output)?.[1]);
   expect(sent).toBeGreaterThan(COUNT * 0.99);
   expect(await scene.sees(scene.client, 4)).toBe(false);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tock } from "../lab/programs.ts";
 import type { Process } from "../lab/process.ts";
 import { type Browser, launch } from "./support/browser.ts";
-import { buildPage, WebScene } from "./support/scene.ts";
+import { buildDist, WebScene } from "./support/scene.ts";
 import { TockPage } from "./support/tock-page.ts";
 
 /** `tock ui`: the page in front of the profiles of the command line. */
@@ -14,7 +14,7 @@ describe("tock ui", () => {
   let url: string;
 
   beforeAll(async () => {
-    await buildPage();
+    await buildDist();
     scene = await WebScene.set({
       services: { ssh: { ports: ["tcp/22"], ttl: "5s" } },
       users: { alice: { knock: true } },

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { buildWeb } from "../../../scripts/build-web.ts";
@@ -18,6 +19,12 @@ let built: Promise<void> | undefined;
 export function buildPage(): Promise<void> {
   built ??= mkdir(DIST, { recursive: true }).then(() => buildWeb(new URL(`file://${DIST}`), () => undefined));
   return built;
+}
+
+/** The page that the programs hand out; where there is a build already, that is it. */
+export async function buildDist(): Promise<void> {
+  const dist = new URL("../../../dist/", import.meta.url);
+  if (!existsSync(new URL("tock.html", dist))) await buildWeb(dist, () => undefined);
 }
 
 /** A server with the daemon and sshd, and a phone. */
