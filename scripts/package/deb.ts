@@ -69,7 +69,7 @@ export async function buildDeb({ root, version, epoch }: DebOptions): Promise<st
   await setDates(tree, epoch);
   const name = `tock_${version}_${architecture}.deb`;
   // One thread: how many there are changes what xz writes.
-  const options = ["--root-owner-group", "--threads-max=1", "-Zxz", "-z6"];
+  const options = ["--root-owner-group", "--threads-max=1", "-Zxz", "-z1"];
   execFileSync("dpkg-deb", [...options, "--build", tree, join(root, "dist", name)], { stdio: "ignore" });
   return name;
 }

@@ -24,6 +24,7 @@ import { DeviceStore } from "../store/device-store.ts";
 import { initialiseJournal } from "../store/journal.ts";
 import { journalFile, storeFile } from "../store/state-folder.ts";
 import { Failures } from "../ui.ts";
+import { groupId, userIds } from "../sys/accounts.ts";
 import { type Context, configFile, settingsOf } from "./context.ts";
 
 interface InitFlags {
@@ -37,6 +38,10 @@ interface InitFlags {
   readonly socket?: string;
   readonly backend?: string;
 }
+
+/** The user and group that the package makes for the daemon. */
+const DAEMON = "tock";
+const UNIT = "/lib/systemd/system/tockd.service";
 
 /** `tockd init`: configuration, state folder, server identity, device store, replay journal. Overwrites nothing. */
 export function addInit(program: Command, context: Context): void {
@@ -138,7 +143,10 @@ function makeAll(file: string, text: string | undefined, { server }: Settings, c
   const { state } = server;
   const undo: (() => void)[] = [];
   try {
-    if (makeFolder(state, 0o700)) undo.push(() => rmdirSync(state));
+    if (makeFolder(state, 0o700)) {
+      undo.push(() => rmdirSync(state));
+      giveToDaemon(state);
+    }
     const identity = { id: context.random(SERVER_ID_BYTES), key: new Secret(context.random(32)) };
     const store = unwrap(DeviceStore.create(state, identity));
     undo.push(() => rmSync(storeFile(state)));
@@ -149,6 +157,8 @@ function makeAll(file: string, text: string | undefined, { server }: Settings, c
     if (text === undefined) return;
     makeFolder(dirname(file), 0o755);
     writeFileSync(file, text, { flag: "wx", mode: 0o640 });
+    const group = groupId(DAEMON);
+    if (process.geteuid?.() === 0 && group !== undefined) lchownSync(file, 0, group);
   } catch (error) {
     for (const step of undo.toReversed()) step();
     const { code, path, message } = error as NodeJS.ErrnoException;
@@ -156,6 +166,12 @@ function makeAll(file: string, text: string | undefined, { server }: Settings, c
     const what = `${path ?? file}: cannot be made: ${code}`;
     throw new TockError(code === "EACCES" ? "permission" : "io", what, message);
   }
+}
+
+/** Where the package has made a user for the daemon, the state is that user's. */
+function giveToDaemon(folder: string): void {
+  const ids = userIds(DAEMON);
+  if (process.geteuid?.() === 0 && ids !== undefined) lchownSync(folder, ids.uid, ids.gid);
 }
 
 /** What root makes in the folder of the daemon's user is the daemon's. */
@@ -192,12 +208,15 @@ function ownAddresses(): string[] {
 
 function nextSteps(file: string, { server, users }: Settings): string {
   const user = users[0]?.name;
+  const start = existsSync(UNIT)
+    ? "  systemctl enable --now tockd tock-guard"
+    : "  tockd run                       starts the daemon";
   return `made ${file} and ${server.state}
 
 next:
   ${user === undefined ? `add yourself to ${file}: [users.NAME]` : `look at ${file}`}, then tockd check
   tockd device add ${user ?? "NAME"}/laptop   enrols a device: prints its link and QR code
-  tockd run                       starts the daemon
+${start}
   tockd guard on                  shuts the protected ports
 `;
 }
