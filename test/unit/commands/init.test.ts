@@ -49,6 +49,7 @@ describe("tockd init", () => {
     if (!settings.ok) throw new Error("the file is wrong");
     const { server, services, users, firewall } = settings.value;
     expect(server).toEqual({
+      engine: "packets",
       name: "my.server",
       addresses: ["203.0.113.7", "2001:db8::7", "vpn.example.org"],
       port: 40000,
