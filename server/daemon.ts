@@ -1,8 +1,6 @@
 import { join } from "node:path";
-import type { UnixMillis } from "../shared/brand.ts";
 import { ok, type Result } from "../shared/result.ts";
 import { VERSION } from "../shared/version.ts";
-import type { Status } from "./admin/methods.ts";
 import { Audit } from "./audit.ts";
 import type { Settings } from "./config/settings.ts";
 import { Counters, DROP_REASONS } from "./core/counters.ts";
@@ -17,6 +15,7 @@ import { GuardWish } from "./guard-wish.ts";
 import { Hooks } from "./hooks.ts";
 import { Ledger } from "./ledger.ts";
 import { LiveControl } from "./live-control.ts";
+import { grantsOpen, statusOf } from "./live-status.ts";
 import type { Log } from "./log.ts";
 import { Metrics, serveMetrics } from "./metrics.ts";
 import { OpenGrants } from "./open-grants.ts";
@@ -116,7 +115,7 @@ export class Daemon {
     this.#metrics = new Metrics({
       drops: () => this.#counters.totals(),
       capture: () => this.#path.stats(),
-      grantsOpen: () => this.#grants.list(systemNow()).length,
+      grantsOpen: () => grantsOpen(firewall),
       devices: () => this.#path.devices.size,
       tags: () => this.#path.tags,
       guard: () => {
@@ -233,7 +232,18 @@ export class Daemon {
       trail: this.#trail,
       metrics: this.#metrics,
       log: this.#log,
-      status: () => this.#status(),
+      status: () =>
+        statusOf({
+          guard: this.#guard,
+          path: this.#path,
+          firewall: this.#firewall,
+          journal: this.#journal,
+          trail: this.#trail,
+          metrics: this.#metrics,
+          packets: this.#counters.totals(),
+          startedAt: this.#started,
+          reloads: this.#reloader.count,
+        }),
       reload: () => this.reload(),
       devicesChanged: () => {
         const read = this.#keeper.readChanges();
@@ -264,36 +274,5 @@ export class Daemon {
     this.#lost = all;
     const counts = this.#counters.take();
     if (counts !== undefined || lost > 0) this.#audit.emit({ kind: "drops", counts: counts ?? {}, lost });
-  }
-
-  #status(): Result<Status> {
-    const guard = this.#guard.state;
-    if (!guard.ok) return guard;
-    const now = systemNow();
-    const { seq, waiting, lost, trouble } = this.#trail.state;
-    return ok({
-      version: VERSION,
-      pid: process.pid,
-      upSeconds: Math.floor((performance.now() - this.#started) / 1000),
-      backend: this.#firewall.name,
-      filter: this.#path.filter,
-      guard: guard.value,
-      guardTrial: this.#guard.trialSeconds ?? null,
-      devices: this.#path.devices.size,
-      grants: this.#grants.list(now).length,
-      packets: this.#counters.totals(),
-      opened: this.#metrics.opened,
-      refused: this.#metrics.refused,
-      lost: this.#path.stats().lost,
-      refusingUntil: this.#refusingUntil(now),
-      clock: clockState() ?? null,
-      trail: { lines: seq, waiting, lost, trouble: trouble ?? null },
-      reloads: this.#reloader.count,
-    });
-  }
-
-  #refusingUntil(now: UnixMillis): number {
-    const until = this.#journal.refusingUntil;
-    return until > now ? until : 0;
   }
 }

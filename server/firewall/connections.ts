@@ -22,9 +22,13 @@ const CT_GET = 1;
 const CT_DELETE = 2;
 const TUPLE_ORIG = 1;
 const STATUS = 3;
+const PROTOINFO = 4;
 const ID = 12;
 const NESTED = 0x8000;
+const SEEN_REPLY = 2;
 const CONFIRMED = 8;
+/** TCP_CONNTRACK_ESTABLISHED */
+const ESTABLISHED = 3;
 const ENOENT = 2;
 const PROTOCOLS = new Map([
   [6, "tcp"],
@@ -39,14 +43,11 @@ export interface Flow {
   /** The port that the first packet was sent to. */
   readonly port: number;
   readonly confirmed: boolean;
+  /** Packets go both ways, and neither side has begun to end it. */
+  readonly established: boolean;
   /** What names it to the kernel. */
   readonly tuple: Uint8Array;
   readonly id: Uint8Array | undefined;
-}
-
-/** Every TCP and UDP connection of one family that conntrack follows. */
-function flows(family: 4 | 6): Result<Flow[]> {
-  return withSocket((socket) => dump(socket, family));
 }
 
 /**
@@ -54,46 +55,51 @@ function flows(family: 4 | 6): Result<Flow[]> {
  * connections, so that their next packet counts as a new one. Gives how many there were.
  */
 export function cutConnections(source: Address, ports: readonly PortRange[], log: Log): Result<number> {
+  const isTheirs = (flow: Flow): boolean =>
+    flow.source.equals(source) &&
+    ports.some(
+      ({ protocol, first, last }) => protocol === flow.protocol && first <= flow.port && flow.port <= last,
+    );
+  return withSocket((socket) => {
+    const before = dump(socket, source.family);
+    if (!before.ok) return before;
+    closeSockets(source, ports, log);
+    const after = dump(socket, source.family);
+    if (!after.ok) return after;
+    for (const flow of after.value.filter(isTheirs)) {
+      const gone = forget(socket, flow, source.family);
+      if (!gone.ok) return gone;
+    }
+    return ok(before.value.filter((flow) => flow.established && isTheirs(flow)).length);
+  });
+}
+
+/** Otherwise the server's next packet would make conntrack follow the connection again, as one of the server's own. */
+function closeSockets(source: Address, ports: readonly PortRange[], log: Log): void {
   const filter = ports
     .filter(({ protocol }) => protocol === "tcp")
     .flatMap(({ first, last }, index) => [
       ...(index > 0 ? ["or"] : []),
       ...["(", "sport", ">=", `:${first}`, "and", "sport", "<=", `:${last}`, ")"],
     ]);
-  if (filter.length > 0) {
-    // Otherwise the server's next packet would make conntrack follow the connection again, as the server's own.
-    const destroyed = runCommand(
-      ["ss", "-HKtn", "state", "connected", "dst", source.text, "and", "(", ...filter, ")"],
-      log,
-    );
-    if (!destroyed.ok) log(`sockets are not closed: ${destroyed.error.message}`);
-  }
-  return withSocket((socket) => {
-    const found = dump(socket, source.family);
-    if (!found.ok) return found;
-    const theirs = found.value.filter(
-      (flow) =>
-        flow.source.equals(source) &&
-        ports.some(
-          ({ protocol, first, last }) =>
-            protocol === flow.protocol && first <= flow.port && flow.port <= last,
-        ),
-    );
-    for (const { tuple, id } of theirs) {
-      const gone = socket.request(
-        netfilterMessage(
-          CTNETLINK,
-          CT_DELETE,
-          { family: source.family === 4 ? 2 : 10, flags: NLM_F_ACK },
-          attribute(TUPLE_ORIG | NESTED, tuple),
-          ...(id === undefined ? [] : [attribute(ID, id)]),
-        ),
-      );
-      if (!gone.ok && gone.error.code !== ENOENT)
-        return { ok: false, error: refusal("conntrack -D", gone.error) };
-    }
-    return ok(theirs.length);
-  });
+  if (filter.length === 0) return;
+  const where = ["state", "connected", "dst", source.text, "and", "(", ...filter, ")"];
+  const destroyed = runCommand(["ss", "-HKtn", ...where], log);
+  if (!destroyed.ok) log(`sockets are not closed: ${destroyed.error.message}`);
+}
+
+function forget(socket: NetlinkSocket, { tuple, id }: Flow, family: 4 | 6): Result<void> {
+  const gone = socket.request(
+    netfilterMessage(
+      CTNETLINK,
+      CT_DELETE,
+      { family: family === 4 ? 2 : 10, flags: NLM_F_ACK },
+      attribute(TUPLE_ORIG | NESTED, tuple),
+      ...(id === undefined ? [] : [attribute(ID, id)]),
+    ),
+  );
+  if (gone.ok || gone.error.code === ENOENT) return ok(undefined);
+  return { ok: false, error: refusal("conntrack -D", gone.error) };
 }
 
 function dump(socket: NetlinkSocket, family: 4 | 6): Result<Flow[]> {
@@ -113,12 +119,15 @@ function flowOf(message: Received, family: 4 | 6): Flow | undefined {
   const protocol = PROTOCOLS.get(fromBe(valueOf(transport, 1)));
   if (tuple === undefined || ip?.length !== (family === 4 ? 4 : 16)) return undefined;
   if (protocol !== "tcp" && protocol !== "udp") return undefined;
+  const status = fromBe(valueOf(attributes, STATUS));
+  const tcpState = fromBe(valueOf(attributesOf(valueOf(attributesOf(valueOf(attributes, PROTOINFO)), 1)), 1));
   return {
     protocol,
     source: family === 4 ? Address.v4(ip) : new Address(ip),
     sourcePort: fromBe(valueOf(transport, 2)),
     port: fromBe(valueOf(transport, 3)),
-    confirmed: (fromBe(valueOf(attributes, STATUS)) & CONFIRMED) !== 0,
+    confirmed: (status & CONFIRMED) !== 0,
+    established: protocol === "tcp" ? tcpState === ESTABLISHED : (status & SEEN_REPLY) !== 0,
     tuple,
     id: valueOf(attributes, ID),
   };
@@ -136,7 +145,7 @@ function withSocket<T>(body: (socket: NetlinkSocket) => Result<T>): Result<T> {
 
 /** Whether conntrack follows this TCP connection to this machine, so that it counts as established. */
 export function hasFlow(source: Address, sourcePort: number, port: number): Result<boolean> {
-  const found = flows(source.family);
+  const found = withSocket((socket) => dump(socket, source.family));
   if (!found.ok) return found;
   return ok(
     found.value.some(

@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Device } from "../lab/device.ts";
+import { Scene } from "../lab/scene.ts";
+import { SshServer } from "../lab/sshd.ts";
+import { BACKENDS } from "../lab/tock-server.ts";
+import { eventually, sleep } from "../lab/wait.ts";
+
+/** The guard on trial: it takes itself off unless a new session that came in through Tock keeps it. */
+
+const cli = new URL("../../server/cli.ts", import.meta.url).pathname;
+
+describe.each(BACKENDS)("%s", (backend) => {
+  let scene: Scene;
+  let phone: Device;
+  let sshd: SshServer;
+
+  beforeAll(async () => {
+    scene = await Scene.set({ backend }, []);
+    phone = await scene.device("alice/phone");
+    sshd = await SshServer.start(scene.server);
+    await scene.daemon.must("guard", "off");
+  });
+  afterAll(() => scene[Symbol.asyncDispose]());
+
+  const inSession = (command: string): string =>
+    `${process.execPath} ${cli} ${command} --config ${scene.daemon.config}`;
+  const ssh = (command: string) => sshd.run(scene.client, scene.server.address.v4, inSession(command));
+  const status = async (): Promise<{ guard: string; trial: number | null }> =>
+    JSON.parse((await scene.daemon.command("guard", "status", "--json")).stdout) as never;
+
+  test("is refused while no device has ever reached the server", async () => {
+    const { code, stderr } = await ssh("guard on");
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/error: guard: no device has ever reached this server\ntock: hint: .*tock ping/),
+    ]);
+    expect((await status()).guard).toBe("off");
+  });
+
+  test("in an SSH session it is the default; an old session cannot keep it, a new one through Tock can", async () => {
+    await scene.send(scene.client, 4, phone.packet({ type: "ping", service: undefined }));
+    const old = await sshd.session(scene.client, scene.server.address.v4);
+    await eventually("the device was used", async () => {
+      old.process.write(`${inSession("guard on")}; echo "<ended $?>"\n`);
+      await sleep(1500);
+      return /<ended 0>/.test(old.process.stdout);
+    });
+    expect(old.process.stdout).toMatch(/guard: on, on trial: it takes itself off in 60 s/);
+    expect(await status()).toMatchObject({ guard: "on", trial: expect.any(Number) as number });
+    expect(await scene.sees(scene.stranger, 4)).toBe(false);
+    old.process.write(`${inSession("guard confirm")}; echo "<confirm $?>"\n`);
+    await old.process.waitFor(/<confirm 1>/);
+    expect(old.process.stderr).toMatch(/not confirmed: this is the session that asked for the guard/);
+    const console = await scene.daemon.command("guard", "confirm");
+    expect([console.code, console.stderr]).toEqual([1, expect.stringMatching(/this is no SSH session/)]);
+
+    await scene.send(scene.client, 4, phone.packet());
+    await scene.opens(scene.client, 4);
+    const confirmed = await ssh("guard confirm");
+    expect([confirmed.code, confirmed.stdout]).toEqual([0, "guard: on; it stays on\n"]);
+    expect(await status()).toEqual({ guard: "on", trial: null });
+    await old.ask("alive");
+    const again = await ssh("guard confirm");
+    expect([again.code, again.stderr]).toEqual([1, expect.stringMatching(/there is no trial to confirm/)]);
+    await scene.daemon.must("guard", "off");
+  });
+
+  test("without a confirmation it takes itself off, and says so", async () => {
+    await scene.daemon.must("guard", "on", "--confirm", "2s");
+    expect(await scene.sees(scene.stranger, 4)).toBe(false);
+    expect(await scene.sees(scene.stranger, 6)).toBe(false);
+    await scene.opens(scene.stranger, 4);
+    await scene.opens(scene.stranger, 6);
+    await scene.daemon.logged("guard", { state: "off", by: "time" });
+    expect(await status()).toEqual({ guard: "off", trial: null });
+    const late = await scene.daemon.command("guard", "confirm", "--force");
+    expect([late.code, late.stderr]).toEqual([1, expect.stringMatching(/there is no trial to confirm/)]);
+  });
+
+  test("also when the daemon and the shell that asked are killed; the next daemon clears up", async () => {
+    await scene.daemon.must("guard", "on", "--confirm", "3s");
+    await scene.daemon.stop("SIGKILL");
+    expect(await scene.sees(scene.stranger, 4)).toBe(false);
+    await scene.opens(scene.stranger, 4);
+    await scene.opens(scene.stranger, 6);
+    expect(await status()).toEqual({ guard: "off", trial: null });
+    await scene.daemon.start();
+    const rules = await scene.server.must(
+      backend === "iptables" ? ["iptables-save", "-t", "mangle"] : ["nft", "list", "ruleset"],
+    );
+    expect(rules).not.toMatch(/tock/i);
+  });
+
+  test("a daemon that comes back meanwhile goes on with it, and --force keeps it at the console", async () => {
+    await scene.daemon.must("guard", "on", "--confirm", "20s");
+    await scene.daemon.restart("SIGKILL");
+    expect(await status()).toMatchObject({ guard: "on", trial: expect.any(Number) as number });
+    await scene.daemon.must("guard", "confirm", "--force");
+    expect(await status()).toEqual({ guard: "on", trial: null });
+    expect(await scene.sees(scene.stranger, 4)).toBe(false);
+    await scene.daemon.must("guard", "off");
+  });
+});
