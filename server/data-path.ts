@@ -1,7 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { uptime } from "node:os";
+import { timeStep, type UnixMillis } from "../shared/brand.ts";
 import { ok, type Result } from "../shared/result.ts";
+import { stepAt } from "../shared/time-step.ts";
 import { AfPacketSource } from "./capture/af-packet.ts";
 import { RawUdp } from "./capture/raw-udp.ts";
+import { ClockWatch } from "./clock-watch.ts";
 import type { Settings } from "./config/settings.ts";
 import { DeviceTable } from "./core/device-table.ts";
 import type { KnockRules } from "./core/knock-rules.ts";
@@ -39,6 +43,7 @@ export class DataPath {
   readonly #parts: PathParts;
   readonly #seed = [...new Uint32Array(Uint8Array.from(randomBytes(8)).buffer)] as [number, number];
   readonly #replays: ReplayWindow<Told>;
+  readonly #watch: ClockWatch;
   #settings: Settings;
   #policy: ReturnType<typeof policyOf>;
   #devices: DeviceTable;
@@ -57,6 +62,8 @@ export class DataPath {
     this.#parts = parts;
     this.#settings = settings;
     this.#policy = policyOf(settings);
+    const clocks = { wall: systemNow, monotonic: () => performance.now(), boot: () => uptime() * 1000 };
+    this.#watch = new ClockWatch(clocks, (to) => this.#jumped(to));
     this.#replays = new ReplayWindow(parts.journal.spent);
     for (const entry of parts.journal.entries) this.#replays.record(entry, entry.source, undefined);
     this.#devices = this.#makeTable(settings);
@@ -205,12 +212,23 @@ export class DataPath {
     this.#source = source;
   }
 
+  /** Machines start with wrong clocks: what a crash lost may lie in the steps that were jumped over. */
+  #jumped(to: UnixMillis): void {
+    const { journal, emit, log } = this.#parts;
+    const before = journal.spent.doubt;
+    const doubted = journal.extendDoubt(timeStep(stepAt(to) + this.#settings.skew.future));
+    if (!doubted.ok) emit({ kind: "journal-error", message: doubted.error.message });
+    if (journal.spent.doubt === before) return;
+    const seconds = Math.ceil((journal.refusingUntil - to) / 1000);
+    log.warn({ seconds }, "the clock has jumped forward: packets are refused for a while, to be safe");
+  }
+
   #startClock(): void {
     this.#clock?.stop();
     const { journal } = this.#parts;
     const { skew } = this.#settings;
     this.#clock = new StepClock({
-      now: systemNow,
+      now: this.#watch.now,
       skew,
       devices: this.#devices,
       replays: this.#replays,
@@ -245,7 +263,7 @@ export class DataPath {
     if (!raw.ok) return raw;
     this.#raw = raw.value;
     const gate = new Gate({
-      now: systemNow,
+      now: this.#watch.now,
       random: (bytes) => randomBytes(bytes),
       verifier: this.#verifier,
       knocks: this.#knocks,

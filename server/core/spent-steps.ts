@@ -13,7 +13,8 @@ const FAR = 20;
  * - single steps after it: those that something was used in and forgotten. So a clock that runs ahead for a while, and
  *   is then put right, spends only the steps that were used while it did
  * - every step up to `doubt`: something may have been used in them that a crash of the machine has lost. Machines start
- *   with wrong clocks: when the clock is set back by far, so is the doubt, to the end of the window that is then
+ *   with wrong clocks: when the clock is set back by far, so is the doubt, to the end of the window that is then; and
+ *   when it jumps forward the doubt goes with it, as what was lost may lie in the steps between
  */
 export class SpentSteps {
   readonly #single: Set<TimeStep>;
@@ -55,6 +56,13 @@ export class SpentSteps {
   /** Lets the doubt follow a clock that was set back by far; `newest` is the last step of the window. True if it did. */
   follow(newest: TimeStep): boolean {
     if (this.#doubt - newest <= FAR) return false;
+    this.#doubt = newest;
+    return true;
+  }
+
+  /** Doubts every step up to `newest`: the clock has jumped forward. True if there was anything to lose, and it did. */
+  extend(newest: TimeStep): boolean {
+    if ((this.#floor < 0 && this.#doubt < 0) || newest <= this.#doubt) return false;
     this.#doubt = newest;
     return true;
   }

@@ -121,6 +121,19 @@ export class Journal {
     }
   }
 
+  /**
+   * The clock has jumped forward: doubts every step up to `newest`, the last of the window that is now. What a crash
+   * lost may have been used there, before the clock was wrong. After an error the doubt holds for this process alone.
+   */
+  extendDoubt(newest: TimeStep): Result<void> {
+    try {
+      if (this.spent.extend(newest)) this.#writeHeader({ doubt: newest });
+      return ok(undefined);
+    } catch (error) {
+      return err(failure(this.#path, codeOf(error)));
+    }
+  }
+
   close(): void {
     closeSync(this.#fd);
   }
