@@ -1,0 +1,15 @@
+import type { Target } from "./loop.ts";
+import { FILE_TARGETS } from "./targets/files.ts";
+import { FRAME_TARGETS } from "./targets/frames.ts";
+import { KNOCK_TARGETS } from "./targets/knocks.ts";
+import { PACKET_TARGETS } from "./targets/packets.ts";
+import { TEXT_TARGETS } from "./targets/texts.ts";
+
+/** Everything that is fuzzed, by what strangers reach first. */
+export const TARGETS: readonly Target[] = [
+  ...FRAME_TARGETS,
+  ...PACKET_TARGETS,
+  ...KNOCK_TARGETS,
+  ...TEXT_TARGETS,
+  ...FILE_TARGETS,
+];
