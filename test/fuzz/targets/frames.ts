@@ -29,7 +29,7 @@ function frameTarget(input: Uint8Array): void {
     if (fault !== undefined) return fault;
     const { kind, family, protocol, sourceAt, sourcePort, destinationPort, tcpFlags } = frame;
     const { payloadAt, payloadLength } = frame;
-    if (payloadAt + payloadLength > BEFORE + input.length)
+    if (payloadLength < 0 || payloadAt + payloadLength > BEFORE + input.length)
       throw new Error("the payload is not in the packet");
     return {
       kind,
