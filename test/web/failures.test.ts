@@ -76,6 +76,7 @@ describe.each(BROWSERS)("%s", (name) => {
     await page.becomes("shut");
     await page.click(".server > header button");
     await page.press("Go by this device’s clock");
+    await page.until("it is stored", `(${CLOCK_AHEAD})().then((ahead) => ahead === 0)`);
   });
 
   test("a link that was used", async () => {
@@ -169,6 +170,18 @@ describe.each(BROWSERS)("%s", (name) => {
     expect(await scene.logsIn()).toBe(true);
   });
 });
+
+/** What the first profile adds to this device's clock. */
+const CLOCK_AHEAD = `() => new Promise((resolve) => {
+  const request = indexedDB.open("tock");
+  request.onsuccess = () => {
+    const all = request.result.transaction("profiles").objectStore("profiles").getAll();
+    all.onsuccess = () => {
+      request.result.close();
+      resolve(all.result[0].clockAhead);
+    };
+  };
+})`;
 
 /** Moves the page's clock by what its address says. */
 const CLOCK = `
