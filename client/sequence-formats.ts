@@ -9,7 +9,7 @@ export const FORMATS = {
     const scan = transport === "udp" ? " -sU" : "";
     const six = host.includes(":") ? " -6" : "";
     return ports.map(
-      (port) => `nmap${six}${scan} -Pn --host-timeout 201ms --max-retries 0 -p ${port} ${host}`,
+      (port) => `nmap${six}${scan} -Pn --host-timeout 201ms --max-retries 0 -p ${port} ${host} -n`,
     );
   },
   nc: ({ ports, transport }, host) =>

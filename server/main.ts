@@ -8,6 +8,7 @@ import { addDeviceChange } from "./commands/device-change.ts";
 import { addDeviceList } from "./commands/device-list.ts";
 import { addDeviceRotate } from "./commands/device-rotate.ts";
 import { addGuard } from "./commands/guard.ts";
+import { addImport } from "./commands/import.ts";
 import { addInit } from "./commands/init.ts";
 import { addRules } from "./commands/rules.ts";
 import { addRun } from "./commands/run.ts";
@@ -75,6 +76,7 @@ export function makeProgram(context: Context): Command {
   const user = program.command("user").description("people: their second factor");
   addUserOtp(user, context);
   addGuard(program, context);
+  addImport(program, context);
   addRules(program, context);
   addWeb(program, context);
   addRun(program);
