@@ -109,14 +109,14 @@ function ufw(args: readonly string[]): Meaning {
 /** nft add rule … ip saddr %IP% tcp dport 22 accept, with or without braces around the ports. */
 function nft(args: readonly string[]): Meaning {
   const text = args.join(" ");
-  const [, protocol = "", ports = ""] = /\b(tcp|udp) dport \{?\s*([0-9, -]+?)\s*\}?\s/.exec(`${text} `) ?? [];
+  const [, protocol = "", many, one] = /\b(tcp|udp) dport (?:\{([^}]*)\}|([0-9-]+))/.exec(text) ?? [];
   if (/\belement\b/.test(text))
     return refused("a set of nft names no ports by itself: name the ports of a service instead");
   if (/\bdelete\b/.test(text))
     return refused("it deletes a rule by its handle: Tock closes by itself when the time is over");
   if (!/\baccept\b/.test(text)) return refused("it does not accept: Tock shuts by itself and only opens");
   if (protocol === "") return refused(ALLOW_ALL);
-  return filter("open", protocol, ports.replace(/\s/g, ""));
+  return filter("open", protocol, (many ?? one ?? "").replace(/\s/g, ""));
 }
 
 /** firewall-cmd --add-rich-rule='… port port="22" protocol="tcp" accept', --add-port=22/tcp, --add-service is not resolved. */

@@ -8,6 +8,12 @@ export interface Server {
   readonly addresses: readonly string[];
 }
 
+/** Ranges for knock sequences, the default first. */
+const RANGES = [
+  [10_000, 32_767],
+  [32_768, 60_999],
+  [1024, 9_999],
+] as const;
 /** Tock's default lifetime and cap, in seconds. */
 const TTL = 30;
 const CAP = 600;
@@ -23,7 +29,9 @@ export function importedToml(from: string, imported: Imported, server: Server): 
       ...(port !== undefined && { port }),
     })}`,
     `[firewall]\n${stringify({ backend })}`,
-    ...(knocks && transport !== undefined ? [`[knock]\n${stringify({ transport })}`] : []),
+    ...(knocks && transport !== undefined
+      ? [`[knock]\n${stringify({ ...knockPorts(services), transport })}`]
+      : []),
     ...(onGrant !== undefined || onClose !== undefined
       ? [
           `[hooks]\n${stringify({ ...(onGrant && { on_grant: onGrant }), ...(onClose && { on_close: onClose }) })}`,
@@ -42,6 +50,15 @@ export function importedToml(from: string, imported: Imported, server: Server): 
     "# 4. Stop the old daemon and take its rules out, start tockd, and then: tockd guard on",
   ];
   return `${head.join("\n")}\n\n${tables.map((table) => table.trimEnd()).join("\n\n")}\n`;
+}
+
+/** Where sequences may lie: nowhere near a service. The default needs no word. */
+function knockPorts(services: readonly ImportedService[]): { ports?: string } {
+  const ranges = services.flatMap(({ ports }) => ports);
+  const free = RANGES.find(([first, last]) =>
+    ranges.every((range) => range.last < first || range.first > last),
+  );
+  return free === undefined || free === RANGES[0] ? {} : { ports: `${free[0]}-${free[1]}` };
 }
 
 function serviceTable({ ports, ttl, maxTtl }: ImportedService): string {
