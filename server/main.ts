@@ -19,6 +19,7 @@ import { addGrants } from "./commands/grants.ts";
 import { addReload } from "./commands/reload.ts";
 import { addStatus } from "./commands/status.ts";
 import { addTop } from "./commands/top.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { DEFAULT_CONFIG } from "./config/load.ts";
 import { type ExitCode, report } from "./ui.ts";
 
@@ -85,5 +86,6 @@ export function makeProgram(context: Context): Command {
   addGrants(program, context);
   addEvents(program, context);
   addTop(program, context);
+  addDoctor(program, context);
   return program;
 }

@@ -1,0 +1,66 @@
+import type { Command } from "commander";
+import { lookAtDaemon as askDaemon } from "../admin/client.ts";
+import { loadSettings } from "../config/load.ts";
+import { type Finding, fail, fine } from "../doctor/finding.ts";
+import { lookAtFirewalls } from "../doctor/firewalls.ts";
+import {
+  lookAtAddresses,
+  lookAtClock,
+  lookAtConntrack,
+  lookAtDaemon,
+  lookAtListeners,
+  lookAtReversePath,
+  lookAtState,
+} from "../doctor/machine.ts";
+import { json } from "../ui.ts";
+import { type Context, configFile } from "./context.ts";
+
+const SIGNS = { ok: "ok  ", warn: "warn", fail: "FAIL" } as const;
+const COLOURS = { ok: 32, warn: 33, fail: 31 } as const;
+
+/** `tockd doctor`: everything that goes wrong in practice, and what to do about it. Changes nothing. */
+export function addDoctor(program: Command, context: Context): void {
+  const { ui } = context;
+  program
+    .command("doctor")
+    .description("look for everything that goes wrong in practice, and say what to do; changes nothing")
+    .option("--json", "print JSON")
+    .addHelpText("after", "\nExit codes: 0 nothing fails (there may be warnings), 1 something fails\n")
+    .action(async (flags: { readonly json?: boolean }, command: Command) => {
+      const findings = await examine(configFile(command), context);
+      if (flags.json === true) ui.out(json(findings));
+      else for (const finding of findings) ui.out(lineOf(finding, ui.colour));
+      if (findings.some(({ state }) => state === "fail")) context.exitWith(1);
+    });
+}
+
+async function examine(file: string, { now }: Context): Promise<Finding[]> {
+  const settings = loadSettings(file);
+  if (!settings.ok) {
+    return settings.error.map(({ message, hint }) =>
+      fail("config", message, hint ?? "tockd check tells more"),
+    );
+  }
+  const status = await askDaemon(settings.value.server.socket, "status", undefined);
+  const daemon = status.ok
+    ? lookAtDaemon(status.value, now())
+    : [fail("daemon", status.error.message, status.error.hint ?? "look at its log")];
+  const isRoot = process.geteuid?.() === 0;
+  return [
+    fine("config", `${file} is in order`),
+    ...daemon,
+    ...lookAtClock(),
+    ...lookAtState(settings.value),
+    ...(await lookAtAddresses(settings.value)),
+    ...lookAtListeners(settings.value),
+    ...lookAtConntrack(),
+    ...lookAtReversePath(),
+    ...(isRoot ? lookAtFirewalls(settings.value) : []),
+  ];
+}
+
+function lineOf({ name, state, message, hint }: Finding, colour: boolean): string {
+  const sign = colour ? `\u001b[${COLOURS[state]}m${SIGNS[state]}\u001b[0m` : SIGNS[state];
+  const advice = hint === undefined ? "" : `${" ".repeat(18)}${hint}\n`;
+  return `${sign}  ${name.padEnd(12)}${message}\n${advice}`;
+}
