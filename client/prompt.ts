@@ -1,5 +1,5 @@
 import { openSync, readSync } from "node:fs";
-import { ReadStream, WriteStream } from "node:tty";
+import type { ReadStream, WriteStream } from "node:tty";
 import { usage } from "./ui.ts";
 
 /** Questions to the person at the terminal, which is asked even where standard input is a pipe (as ssh does). */
@@ -20,7 +20,7 @@ export function askLine(question: string): Promise<string | undefined> {
 }
 
 async function converse(question: string, echo: Echo): Promise<string | undefined> {
-  const terminal = openTerminal();
+  const terminal = await openTerminal();
   if (terminal === undefined) return undefined;
   const { input, output } = terminal;
   let text: string | undefined;
@@ -38,7 +38,8 @@ async function converse(question: string, echo: Echo): Promise<string | undefine
   return text;
 }
 
-function openTerminal(): { input: ReadStream; output: WriteStream } | undefined {
+async function openTerminal(): Promise<{ input: ReadStream; output: WriteStream } | undefined> {
+  const { ReadStream, WriteStream } = await import("node:tty");
   try {
     const input = openSync(TERMINAL_IN, "r");
     return { input: new ReadStream(input), output: new WriteStream(openSync(TERMINAL_OUT, "w")) };

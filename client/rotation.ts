@@ -1,9 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { SECRET_BYTES } from "../shared/constants.ts";
 import { TockError } from "../shared/errors.ts";
 import { nextSecret, publicKey } from "../shared/rotation.ts";
 import { Secret } from "../shared/secret.ts";
 import type { Keys, NextKey } from "./profile.ts";
+import { randomBytes } from "./random.ts";
 import type { Target } from "./send-spa.ts";
 import type { Manner, Outcome, Session } from "./session.ts";
 import type { Wish } from "./spa-packet.ts";

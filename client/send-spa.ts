@@ -49,7 +49,7 @@ export interface Timing {
 
 const SCHEDULE = [0, 150, 400, 900, 1600, 2400];
 /** Once one target has said yes the others get their packet again at this pace, so that loss does not leave them out. */
-const HURRY = [0, 75, 150, 250];
+const HURRY = [50, 120, 190, 270];
 export const DEFAULT_TIMEOUT_MS = 3_000;
 
 /** The usual schedule, for a patience of `timeout` ms; after its end one more packet each 1.5 s. */
@@ -171,21 +171,41 @@ async function deliver(
 }
 
 /** Binds and connects; gives the reason where that fails (no route, port in use), and closes the socket. */
-function connect(socket: Socket, target: Target, localPort: number | undefined): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const fail = (error: Error): void => {
-      socket.close();
-      resolve(error.message);
-    };
-    socket.once("error", fail);
-    const onward = (): void => {
-      socket.connect(target.port, target.address.text, (error?: Error) => {
-        socket.off("error", fail);
-        if (error) fail(error);
-        else resolve(undefined);
+async function connect(
+  socket: Socket,
+  { address, port }: Target,
+  localPort: number | undefined,
+): Promise<string | undefined> {
+  try {
+    // The older way loads Node's clusters and child processes, which takes longer than a reply from nearby.
+    if ("connectSync" in socket) {
+      socket.bindSync({ port: localPort ?? 0 });
+      socket.connectSync(port, address.text);
+    } else {
+      await connectLater(socket, address.text, port, localPort);
+    }
+    return undefined;
+  } catch (error) {
+    socket.close();
+    return (error as Error).message;
+  }
+}
+
+/** For Node before 26. */
+function connectLater(
+  socket: Socket,
+  address: string,
+  port: number,
+  localPort: number | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once("error", reject);
+    socket.bind({ port: localPort ?? 0, exclusive: true }, () => {
+      socket.connect(port, address, (error?: Error) => {
+        socket.off("error", reject);
+        if (error === undefined) resolve();
+        else reject(error);
       });
-    };
-    if (localPort === undefined) onward();
-    else socket.bind({ port: localPort, exclusive: true }, onward);
+    });
   });
 }

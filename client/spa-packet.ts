@@ -1,9 +1,9 @@
-import { randomBytes } from "node:crypto";
 import type { UnixMillis } from "../shared/brand.ts";
 import { readAnswerWord } from "../shared/answer-word.ts";
 import { base64 } from "../shared/bytes.ts";
 import { NONCE_BYTES } from "../shared/constants.ts";
 import type { StepKeys } from "../shared/key-schedule.ts";
+import { randomBytes } from "./random.ts";
 import { type Answer, decodeAnswer, type ReplyResult } from "../shared/reply.ts";
 import { encodeRequest, type Request, type RequestType } from "../shared/request.ts";
 import { openReply, packetNonce, sealPacket } from "../shared/seal.ts";

@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 import { styleText } from "node:util";
 import { TockError } from "../shared/errors.ts";
 
@@ -66,9 +66,16 @@ export class Ui {
   }
 
   paint(style: "green" | "red" | "yellow" | "cyan" | "bold" | "dim", text: string, fd: 1 | 2): string {
-    const stream = fd === 1 ? process.stdout : process.stderr;
-    return stream.isTTY ? styleText(style, text, { stream }) : text;
+    return isColourful(fd) ? styleText(style, text, { validateStream: false }) : text;
   }
+}
+
+/** Whether a descriptor is a terminal that takes colours. What is no device at all is told apart without asking the stream. */
+function isColourful(fd: 1 | 2): boolean {
+  if (process.env["NO_COLOR"] !== undefined && process.env["NO_COLOR"] !== "") return false;
+  if (!fstatSync(fd).isCharacterDevice()) return false;
+  const stream = fd === 1 ? process.stdout : process.stderr;
+  return stream.isTTY && stream.hasColors();
 }
 
 /**

@@ -6,12 +6,11 @@ import { askWithCode, OTP, secondFactor } from "../otp.ts";
 import { printPacket } from "../print-packet.ts";
 import { isDone } from "../report.ts";
 import { tcpPort } from "../service-port.ts";
-import { type Manner, Session } from "../session.ts";
+import { type Manner, type Outcome, Session } from "../session.ts";
 import type { Wish } from "../spa-packet.ts";
-import { tellOpened, tellUnopened, tellWatched } from "../tell-open.ts";
-import { usage } from "../ui.ts";
+import { type Asked, tellOpened, tellUnopened, tellWatched } from "../tell-open.ts";
+import { type Ui, usage } from "../ui.ts";
 import { address, duration, family, port, serviceNamed, wholeNumber } from "../values.ts";
-import { watchPort, watchWhile } from "../watch-port.ts";
 
 const OPTIONS = {
   for: { value: "seconds", help: "how long to keep it open; the server may allow less" },
@@ -64,17 +63,31 @@ where the number of connections is limited.`,
 
     const asked = { session, service, targets: await session.targets(only), manner };
     const send = (manner: Manner) => askWithCode(session, wish, asked.targets, manner);
-    if (given.wait && !manner.replies) {
-      const { outcome, seen } = await watchWhile(asked, send);
-      return tellWatched(asked, outcome, seen, ui);
-    }
+    if (given.wait && !manner.replies) return watchUnheard(asked, send, ui);
     const outcome = await send(manner);
     const isRefused = outcome.best !== undefined && !isDone(outcome);
     const code =
       given.wait && !isRefused
-        ? tellWatched(asked, outcome, await watchPort(asked, outcome), ui)
+        ? await tellPort(asked, outcome, ui)
         : (isDone(outcome) ? tellOpened : tellUnopened)(asked, outcome, ui);
     await rotateWhenDue(session, outcome, asked.targets, manner);
     return code;
   },
 });
+
+/** Watches the port of a service that should be open by now. */
+async function tellPort(asked: Asked, outcome: Outcome, ui: Ui): Promise<number> {
+  const { watchPort } = await import("../watch-port.ts");
+  return tellWatched(asked, outcome, await watchPort(asked, outcome), ui);
+}
+
+/** The same where nothing else tells: the packet goes out again and again until the port is open. */
+async function watchUnheard(
+  asked: Asked,
+  send: (manner: Manner) => Promise<Outcome>,
+  ui: Ui,
+): Promise<number> {
+  const { watchWhile } = await import("../watch-port.ts");
+  const { outcome, seen } = await watchWhile(asked, send);
+  return tellWatched(asked, outcome, seen, ui);
+}
