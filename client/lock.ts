@@ -9,7 +9,7 @@ const PATIENCE_MS = 10_000;
  * is left behind locks nothing. `change` must not wait for anything.
  */
 export async function withLock<T>(file: string, change: () => T): Promise<T> {
-  const { DatabaseSync } = await import("node:sqlite");
+  const { DatabaseSync } = await quietly(() => import("node:sqlite"));
   const lock = new DatabaseSync(file, { timeout: PATIENCE_MS });
   try {
     try {
@@ -20,5 +20,21 @@ export async function withLock<T>(file: string, change: () => T): Promise<T> {
     return change();
   } finally {
     lock.close();
+  }
+}
+
+/** Node before 26 warns that the module is experimental, which is nothing that the user could do anything about. */
+async function quietly<T>(load: () => Promise<T>): Promise<T> {
+  const original = Object.getOwnPropertyDescriptor(process, "emitWarning");
+  Object.defineProperty(process, "emitWarning", {
+    value: () => undefined,
+    configurable: true,
+    writable: true,
+  });
+  try {
+    return await load();
+  } finally {
+    if (original === undefined) Reflect.deleteProperty(process, "emitWarning");
+    else Object.defineProperty(process, "emitWarning", original);
   }
 }
