@@ -20,6 +20,7 @@ import { addReload } from "./commands/reload.ts";
 import { addStatus } from "./commands/status.ts";
 import { addTop } from "./commands/top.ts";
 import { addDoctor } from "./commands/doctor.ts";
+import { addExplain } from "./commands/explain.ts";
 import { DEFAULT_CONFIG } from "./config/load.ts";
 import { type ExitCode, report } from "./ui.ts";
 
@@ -87,5 +88,6 @@ export function makeProgram(context: Context): Command {
   addEvents(program, context);
   addTop(program, context);
   addDoctor(program, context);
+  addExplain(program, context);
   return program;
 }
