@@ -197,6 +197,7 @@ export class Gate {
       via: asked.via,
       service: grant.service.name,
       allowed: grant.source,
+      ...(grant.prefix !== undefined && { prefix: grant.prefix }),
       lifetime: grant.lifetime,
       capped,
       micros: Math.round((performance.now() - start) * 1000),

@@ -136,6 +136,7 @@ export class GrantDesk {
       lifetime,
       expiresAt: unixMillis(at + lifetime * 1000),
       connections: 0,
+      prefix: undefined,
       sourcePort: undefined,
     });
     const opened = open(grant);

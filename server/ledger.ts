@@ -63,8 +63,8 @@ export class Ledger {
 }
 
 function rowOf(grant: Grant): GrantRow {
-  const { device, service, source, sourcePort, connections, expiresAt } = grant;
-  return { device, service: service.name, source, sourcePort, connections, expiresAt };
+  const { device, service, source, prefix, sourcePort, connections, expiresAt } = grant;
+  return { device, service: service.name, source, prefix, sourcePort, connections, expiresAt };
 }
 
 function keyOf({ device, service, source, sourcePort }: GrantRow): string {

@@ -1,4 +1,4 @@
-import type { Address } from "../shared/address.ts";
+import { type Address, maskAddress, Network } from "../shared/address.ts";
 import { type DeviceId, type ServiceName, type UnixMillis, userOf } from "../shared/brand.ts";
 import { seconds } from "../shared/brand.ts";
 import { ok, type Result } from "../shared/result.ts";
@@ -27,12 +27,14 @@ export class OpenGrants {
     const held = this.#firewall.list();
     if (!held.ok) return held;
     const open = new Set(
-      held.value.map(({ service, source, sourcePort }) => `${service} ${source.text} ${sourcePort ?? ""}`),
+      held.value.map(({ service, source, prefix, sourcePort }) =>
+        placeOf(service, source, prefix, sourcePort),
+      ),
     );
     for (const row of rows) {
       const service = services.find(({ name }) => name === row.service);
       if (service === undefined || row.expiresAt <= now) continue;
-      if (!open.has(`${row.service} ${row.source.text} ${row.sourcePort ?? ""}`)) continue;
+      if (!open.has(placeOf(row.service, row.source, row.prefix, row.sourcePort))) continue;
       const grant = grantOf({ ...row, service, lifetime: secondsLeft(row, now) });
       this.#grants.set(keyOf(grant), grant);
     }
@@ -90,29 +92,60 @@ export class OpenGrants {
     return over;
   }
 
-  /** The kernel has one entry for all who opened the same: it is taken out, and put back for the rest of the others' time. */
   #end(
     service: ServiceName,
     source: Address,
     isMeant: (grant: Grant) => boolean,
     now: UnixMillis,
   ): Result<void> {
-    const same = this.list(now).filter(
-      (grant) => grant.service.name === service && grant.source.equals(source),
-    );
-    const closed = this.#firewall.close(service, source);
+    const all = this.list(now).filter((grant) => grant.service.name === service && letsIn(grant, source));
+    if (all.length === 0) return this.#firewall.close(service, source);
+    const others = all.filter((grant) => !isMeant(grant));
+    for (const grant of all.filter(isMeant)) {
+      const sharing = others.filter((other) => entryOf(other) === entryOf(grant));
+      const ended = this.#endOne(grant, sharing, now);
+      if (!ended.ok) return ended;
+      this.#grants.delete(keyOf(grant));
+      this.#ledger.ended(grant);
+    }
+    return ok(undefined);
+  }
+
+  /**
+   * The kernel has one entry for all who opened the same. It is taken out, and put back for the rest of the others' time;
+   * where it counts connections it stays, as nobody knows how many of them are whose.
+   */
+  #endOne(grant: Grant, sharing: readonly Grant[], now: UnixMillis): Result<void> {
+    if (sharing.length > 0 && grant.connections > 0) return ok(undefined);
+    const closed = this.#firewall.close(grant.service.name, grant.source, grant);
     if (!closed.ok) return closed;
-    for (const grant of same) {
-      if (isMeant(grant)) {
-        this.#grants.delete(keyOf(grant));
-        this.#ledger.ended(grant);
-        continue;
-      }
-      const again = this.#firewall.open(grantOf({ ...grant, lifetime: secondsLeft(grant, now) }));
+    for (const other of sharing) {
+      const again = this.#firewall.open(grantOf({ ...other, lifetime: secondsLeft(other, now) }));
       if (!again.ok) return again;
     }
     return ok(undefined);
   }
+}
+
+/** What the kernel holds for a grant: those of the same text share one entry. */
+function entryOf({ service, source, prefix, sourcePort, connections }: Grant): string {
+  return `${placeOf(service.name, source, prefix, sourcePort)} ${connections > 0}`;
+}
+
+/** Whether closing for this address ends what the kernel has for the grant. */
+function letsIn({ source, prefix }: Grant, other: Address): boolean {
+  return prefix === undefined ? source.equals(other) : new Network(source, prefix).contains(other);
+}
+
+/** What the kernel knows of a grant. */
+function placeOf(
+  service: ServiceName,
+  source: Address,
+  prefix: number | undefined,
+  port: number | undefined,
+): string {
+  const key = prefix === undefined ? source : maskAddress(source, prefix);
+  return `${service} ${key.text} ${prefix ?? ""} ${port ?? ""}`;
 }
 
 function secondsLeft({ expiresAt }: { readonly expiresAt: UnixMillis }, now: UnixMillis): Grant["lifetime"] {

@@ -1,7 +1,7 @@
 import { type Port, seconds, type UnixMillis, unixMillis, userOf } from "../shared/brand.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Device } from "./core/device.ts";
-import type { GuardPlan } from "./core/firewall.ts";
+import type { GuardPlan, Width } from "./core/firewall.ts";
 import type { CapturePlan } from "./core/frame.ts";
 import type { Door } from "./core/knock-rules.ts";
 import type { Policy } from "./core/policy.ts";
@@ -46,11 +46,21 @@ export function guardPlanOf(settings: Settings): GuardPlan {
           doors: doorsOf(settings),
         }
       : undefined;
+  const widths = widthsOf(settings);
   return {
     services: settings.services,
     silent: [{ protocol: "udp", first: port, last: port }, ...(isKnockUsed(settings) ? knock : [])],
     ...(walk && { walk }),
+    ...(widths.length > 0 && { widths }),
   };
+}
+
+/** Every width that some user's grants have. */
+function widthsOf({ users }: Settings): Width[] {
+  return ([4, 6] as const).flatMap((family) => {
+    const prefixes = new Set(users.flatMap(({ widen }) => widen[family] ?? []));
+    return [...prefixes].sort((a, b) => a - b).map((prefix) => ({ family, prefix }));
+  });
 }
 
 /** What knocks may be. */

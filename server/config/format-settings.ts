@@ -1,7 +1,7 @@
 import { stringify, TomlDate } from "smol-toml";
 import { formatPortRange } from "../../shared/port-range.ts";
 import type { Service } from "../core/grant.ts";
-import type { User } from "../core/user.ts";
+import type { User, Widths } from "../core/user.ts";
 import { formatDuration } from "./duration.ts";
 import type { Settings } from "./settings.ts";
 
@@ -64,9 +64,17 @@ function userTable(user: User): Record<string, unknown> {
     timezone: user.hours?.timezone ?? "UTC",
     connections: user.connections,
     address: user.address,
+    widen: widenTable(user.widen),
     bind: user.bindsPort ? "source-port" : "any",
     ...(maxTtl !== undefined && { max_ttl: formatDuration(maxTtl) }),
     second_factor: required(user.secondFactor),
+  };
+}
+
+function widenTable(widen: Widths): Record<string, number> {
+  return {
+    ...(widen[4] !== undefined && { ipv4: widen[4] }),
+    ...(widen[6] !== undefined && { ipv6: widen[6] }),
   };
 }
 

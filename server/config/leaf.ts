@@ -14,6 +14,7 @@ import {
 import { isHost } from "../../shared/enrolment.ts";
 import { type PortRange, parsePortRange } from "../../shared/port-range.ts";
 import type { Result } from "../../shared/result.ts";
+import type { Widths } from "../core/user.ts";
 import { parseDuration } from "./duration.ts";
 import { isTimezone, parseWindows } from "./hours.ts";
 import { instantOf, parseInstant } from "./instant.ts";
@@ -258,6 +259,24 @@ export const timezone = textLeaf(
   "the name of a time zone",
   (text) => (isTimezone(text) ? text : undefined),
   "for example Europe/Berlin, or UTC",
+);
+
+/** `{ ipv4 = 24, ipv6 = 64 }`; a family that is not given is not widened. */
+export const widths = leaf<Widths>(
+  "a table such as { ipv4 = 24, ipv6 = 64 }",
+  (raw) => {
+    if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return undefined;
+    const { ipv4, ipv6, ...others } = raw as Record<string, unknown>;
+    const isWidth = (value: unknown, least: number, most: number): value is number | undefined =>
+      value === undefined ||
+      (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most);
+    const [other] = Object.keys(others);
+    if (other !== undefined) return { expected: `ipv4 and ipv6 alone here, without "${other}"` };
+    if (!isWidth(ipv4, 16, 31)) return { expected: "ipv4 to be a prefix length from 16 to 31" };
+    if (!isWidth(ipv6, 32, 127)) return { expected: "ipv6 to be a prefix length from 32 to 127" };
+    return { value: { 4: ipv4, 6: ipv6 } };
+  },
+  "everybody in the network gets in while a grant lasts: no wider than it must be",
 );
 
 export const serviceName = textLeaf<ServiceName>(

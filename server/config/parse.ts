@@ -138,6 +138,7 @@ function toUser(name: string, table: UserTable): User {
     hours: hoursOf(table.hours, table.timezone),
     connections: table.connections,
     address: table.address,
+    widen: table.widen,
     bindsPort: table.bind === "source-port",
     maxTtl: table.max_ttl,
     secondFactor: table.second_factor === "required",

@@ -22,6 +22,7 @@ import {
   socketPath,
   timezone,
   whole,
+  widths,
 } from "./leaf.ts";
 
 /**
@@ -93,6 +94,7 @@ const userSchema = v.object({
   timezone: v.optional(timezone, "UTC"),
   connections: v.optional(whole(0, 255, "new connections per grant; 0 = no limit"), 0),
   address: v.optional(oneOf("packet", "claimed", "claimed-must-match"), "packet"),
+  widen: v.optional(widths, {}),
   bind: v.optional(oneOf("any", "source-port"), "any"),
   max_ttl: v.optional(ttl),
   second_factor: v.optional(oneOf("required", "off"), "off"),

@@ -18,6 +18,8 @@ export type AuditEvent =
       readonly via: "spa" | "stun" | "knock" | "command";
       readonly service: ServiceName;
       readonly allowed: Address;
+      /** The network around `allowed` is let in, of this prefix length. */
+      readonly prefix?: number;
       readonly lifetime: Seconds;
       /** The packet asked for more than it may have. */
       readonly capped: boolean;

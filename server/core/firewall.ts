@@ -6,6 +6,8 @@ import type { Door } from "./knock-rules.ts";
 
 /** What the guard keeps shut. Ports of a service open for granted sources; `silent` ports never open for anybody. */
 export interface GuardPlan {
+  /** Prefix lengths of the networks that grants can be for; undefined = single addresses alone. */
+  readonly widths?: readonly Width[];
   readonly services: readonly Service[];
   /**
    * The SPA port and the knock range: dropped, so that they look like any other dropped port. A UDP port that stands alone is the
@@ -30,10 +32,18 @@ export interface WalkPlan {
   readonly doors: readonly Door[];
 }
 
+/** A length of network prefixes that grants can be for. */
+export interface Width {
+  readonly family: 4 | 6;
+  readonly prefix: number;
+}
+
 /** One open grant as the kernel holds it. */
 export interface OpenGrant {
   readonly service: ServiceName;
+  /** Of a grant for a network, its first address. */
   readonly source: Address;
+  readonly prefix: number | undefined;
   readonly sourcePort: Port | undefined;
   /** Milliseconds until the kernel closes it. */
   readonly remaining: number;
@@ -58,8 +68,8 @@ export interface Firewall {
   guardState(plan: GuardPlan): Result<GuardState>;
   /** Lets the grant's source in; when it is in already its time is extended, never shortened. Ok = the kernel confirmed. */
   open(grant: Grant): Result<void>;
-  /** Ends the grants of one source to one service. Ok also when there was none. */
-  close(service: ServiceName, source: Address): Result<void>;
+  /** Ends the grants of one source to one service, or only what the kernel has for one of them. Ok also when there was none. */
+  close(service: ServiceName, source: Address, only?: Grant): Result<void>;
   /** Every grant that the kernel holds. */
   list(): Result<OpenGrant[]>;
   /** Calls `changed` soon after anyone changed the packet filter, so that the guard can be checked. Returns the stop. */

@@ -27,6 +27,8 @@ export interface Grant {
   readonly device: DeviceId;
   readonly service: Service;
   readonly source: Address;
+  /** The length of the prefix of `source` that is let in with it; undefined = `source` alone. Never with `sourcePort`. */
+  readonly prefix: number | undefined;
   readonly lifetime: Seconds;
   readonly expiresAt: UnixMillis;
   /** New connections let in before the grant is spent; 0 = as many as come while it lasts. */

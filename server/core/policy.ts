@@ -187,6 +187,8 @@ function terms(
     device: device.id,
     service,
     source,
+    // A port of one machine means nothing for its neighbours.
+    prefix: request.fromPort === undefined ? user.widen[source.family] : undefined,
     lifetime,
     expiresAt: unixMillis(now + lifetime * 1000),
     connections: fewer(user.connections, request.connections),

@@ -10,6 +10,9 @@ import type { Hours } from "./hours.ts";
  */
 export type AddressRule = "packet" | "claimed" | "claimed-must-match";
 
+/** Prefix lengths by family; undefined = an address is let in alone. */
+export type Widths = Readonly<Record<4 | 6, number | undefined>>;
+
 /** What the configuration lets one person do. */
 export interface User {
   readonly name: string;
@@ -28,6 +31,8 @@ export interface User {
   /** New connections per grant; 0 = as many as come while it lasts. */
   readonly connections: number;
   readonly address: AddressRule;
+  /** Grants are for the network around the address, for carriers that change addresses. */
+  readonly widen: Widths;
   /** Cap on lifetimes, in addition to the service's. */
   readonly maxTtl: Seconds | undefined;
   readonly secondFactor: boolean;

@@ -6,6 +6,7 @@ import type { Firewall, GuardPlan, GuardState, OpenGrant } from "../core/firewal
 import type { Grant } from "../core/grant.ts";
 import type { KnockRules, StepWalks, Win } from "../core/knock-rules.ts";
 import type { Log } from "./command.ts";
+import { keyIn } from "./grant-set.ts";
 
 interface Picture {
   readonly plan: string;
@@ -47,23 +48,28 @@ export class DryRunFirewall implements Firewall {
   }
 
   open(grant: Grant): Result<void> {
-    const { service, source, sourcePort, lifetime, connections } = grant;
+    const { service, prefix, sourcePort, lifetime, connections } = grant;
+    const source = keyIn({ prefix }, grant.source);
     if (this.#guard?.services.has(service.name) !== true) {
       return err(
         new TockError("firewall", `grant: the guard knows no service ${service.name}`, "is the guard on?"),
       );
     }
-    const key = `${service.name} ${source.text} ${sourcePort ?? ""}`;
+    const key = `${service.name} ${source.text} ${prefix ?? ""} ${sourcePort ?? ""}`;
     const deadline = Math.max(this.#grants.get(key)?.deadline ?? 0, this.#now() + lifetime * 1000);
-    this.#grants.set(key, { service: service.name, source, sourcePort, remaining: 0, deadline });
+    this.#grants.set(key, { service: service.name, source, prefix, sourcePort, remaining: 0, deadline });
     const limits = `${sourcePort === undefined ? "" : ` port ${sourcePort}`}${connections > 0 ? `, ${connections} connections` : ""}`;
-    this.#log(`[dry-run] open ${service.name} to ${source.text}${limits} for ${lifetime} s`);
+    this.#log(
+      `[dry-run] open ${service.name} to ${source.text}${prefix === undefined ? "" : `/${prefix}`}${limits} for ${lifetime} s`,
+    );
     return ok(undefined);
   }
 
-  close(service: ServiceName, source: Address): Result<void> {
+  close(service: ServiceName, source: Address, only?: Grant): Result<void> {
     for (const [key, grant] of this.#grants) {
-      if (grant.service === service && grant.source.equals(source)) this.#grants.delete(key);
+      if (only !== undefined && (only.prefix !== grant.prefix || only.sourcePort !== grant.sourcePort))
+        continue;
+      if (grant.service === service && grant.source.equals(keyIn(grant, source))) this.#grants.delete(key);
     }
     this.#log(`[dry-run] close ${service} to ${source.text}`);
     return ok(undefined);
@@ -73,9 +79,10 @@ export class DryRunFirewall implements Firewall {
     const now = this.#now();
     for (const [key, grant] of this.#grants) if (grant.deadline <= now) this.#grants.delete(key);
     return ok(
-      [...this.#grants.values()].map(({ service, source, sourcePort, deadline }) => ({
+      [...this.#grants.values()].map(({ service, source, prefix, sourcePort, deadline }) => ({
         service,
         source,
+        prefix,
         sourcePort,
         remaining: deadline - now,
       })),

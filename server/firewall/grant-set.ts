@@ -1,6 +1,7 @@
-import type { Address } from "../../shared/address.ts";
+import { type Address, maskAddress } from "../../shared/address.ts";
 import type { ServiceName } from "../../shared/brand.ts";
 import type { Result } from "../../shared/result.ts";
+import type { Width } from "../core/firewall.ts";
 
 /**
  * A set in the kernel that holds grants of one service: one element a grant, each with its own time-out.
@@ -11,12 +12,15 @@ export interface GrantSet {
   readonly family: 4 | 6;
   /** Keyed by source address and source port, not by address alone. */
   readonly port: boolean;
+  /** Keyed by the source's network of this prefix length, not by its address. Never with `port`. */
+  readonly prefix: number | undefined;
   /** Each element lets in a number of new connections, counted by the kernel. */
   readonly counted: boolean;
 }
 
 /** What identifies a grant within its set. */
 export interface GrantKey {
+  /** In sets keyed by network, its first address. */
   readonly source: Address;
   /** Given exactly in sets keyed by port. */
   readonly sourcePort: number | undefined;
@@ -45,26 +49,36 @@ export interface GrantStore {
 }
 
 /** Every set that a service has. */
-export function setsOf(service: ServiceName): GrantSet[] {
-  return ([4, 6] as const).flatMap((family) =>
-    [false, true].flatMap((counted) => [false, true].map((port) => ({ service, family, port, counted }))),
-  );
+export function setsOf(service: ServiceName, widths: readonly Width[] = []): GrantSet[] {
+  return ([4, 6] as const).flatMap((family) => {
+    const networks = widths.filter((width) => width.family === family);
+    return [false, true].flatMap((counted) => [
+      ...[false, true].map((port) => ({ service, family, port, prefix: undefined, counted })),
+      ...networks.map(({ prefix }) => ({ service, family, port: false, prefix, counted })),
+    ]);
+  });
 }
 
-/** The set's name in the kernel, at most 31 characters (IPSET_MAXNAMELEN): `tock4-ssh`; `p` = by port, `c` = counted. */
+/** What an address is in a set: itself, or its network's first. */
+export function keyIn(set: Pick<GrantSet, "prefix">, source: Address): Address {
+  return set.prefix === undefined ? source : maskAddress(source, set.prefix);
+}
+
+/** The set's name in the kernel, at most 31 characters (IPSET_MAXNAMELEN): `tock4-ssh`; `p` = by port, `c` = counted, `n24` = by network. */
 export function nameOf(set: GrantSet): string {
-  return `tock${set.family}${set.port ? "p" : ""}${set.counted ? "c" : ""}-${set.service}`;
+  return `tock${set.family}${set.port ? "p" : ""}${set.counted ? "c" : ""}${set.prefix === undefined ? "" : `n${set.prefix}`}-${set.service}`;
 }
 
 /** The set that a name in the kernel stands for, or undefined when it is not Tock's. */
 export function setNamed(name: string): GrantSet | undefined {
-  const [, family, port, counted, service] =
-    /^tock([46])(p?)(c?)-([a-z0-9][a-z0-9_-]{0,15})$/.exec(name) ?? [];
+  const [, family, port, counted, prefix, service] =
+    /^tock([46])(p?)(c?)(?:n([1-9][0-9]{1,2}))?-([a-z0-9][a-z0-9_-]{0,15})$/.exec(name) ?? [];
   if (service === undefined) return undefined;
   return {
     service: service as ServiceName,
     family: family === "4" ? 4 : 6,
     port: port === "p",
+    prefix: prefix === undefined ? undefined : Number(prefix),
     counted: counted === "c",
   };
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ServiceName } from "../../shared/brand.ts";
-import type { GuardPlan, Trial } from "../core/firewall.ts";
+import type { GuardPlan, Trial, Width } from "../core/firewall.ts";
 import type { PortRange } from "../core/grant.ts";
 import type { Door } from "../core/knock-rules.ts";
 
@@ -22,6 +22,7 @@ export interface Shape {
   readonly spa: Ports;
   readonly silent: Ports;
   readonly services: readonly { readonly name: ServiceName; readonly ports: Ports }[];
+  readonly widths: readonly Width[];
   /** Where the kernel follows knocks: what counts as one, and what they open. */
   readonly walk: { readonly ports: Ports; readonly doors: readonly Door[] } | undefined;
 }
@@ -45,6 +46,7 @@ export function shapeOf(plan: GuardPlan): Shape {
     spa: portsOf(plan.silent.filter(isSpa)),
     silent: portsOf(plan.silent.filter((range) => !isSpa(range))),
     services: plan.services.map((service) => ({ name: service.name, ports: portsOf(service.ports) })),
+    widths: plan.widths ?? [],
     walk: plan.walk && { ports: portsOf(plan.walk.ranges), doors: plan.walk.doors },
   };
 }

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "../../shared/result.ts";
 import type { NetlinkSocket } from "../sys/netlink.ts";
+import type { Width } from "../core/firewall.ts";
 import { refusal } from "./errors.ts";
 import {
   type GrantKey,
@@ -53,8 +54,8 @@ export class IpsetStore implements GrantStore {
   }
 
   /** Makes every set of a service that is not there yet. */
-  create(service: GrantSet["service"]): Result<void> {
-    for (const set of setsOf(service)) {
+  create(service: GrantSet["service"], widths: readonly Width[]): Result<void> {
+    for (const set of setsOf(service, widths)) {
       const made = createSet(this.#socket, specOf(set));
       if (!made.ok) return err(refusal(`ipset create ${nameOf(set)}`, made.error));
     }
@@ -156,7 +157,8 @@ export class IpsetStore implements GrantStore {
 }
 
 function specOf(set: GrantSet): SetSpec {
-  return { name: nameOf(set), family: set.family, port: set.port, counted: set.counted };
+  const { family, port, prefix, counted } = set;
+  return { name: nameOf(set), family, port, prefix, counted };
 }
 
 function entriesOf({ source, sourcePort }: GrantKey): Entry[] {

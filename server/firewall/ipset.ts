@@ -28,7 +28,16 @@ import {
 const SUBSYSTEM = 6;
 const COMMAND = { create: 2, destroy: 3, list: 7, add: 9, delete: 10 };
 const ATTR = { protocol: 1, name: 2, type: 3, revision: 4, family: 5, flags: 6, data: 7, list: 8 };
-const DATA = { address: 1, port: 4, timeout: 6, protocol: 7, flags: 8, maxElements: 19, packets: 25 };
+const DATA = {
+  address: 1,
+  port: 4,
+  timeout: 6,
+  protocol: 7,
+  flags: 8,
+  maxElements: 19,
+  netmask: 20,
+  packets: 25,
+};
 const PROTOCOL = attribute(ATTR.protocol, Uint8Array.of(6));
 const WITH_COUNTERS = 8;
 const LIST_NAMES = 2;
@@ -42,6 +51,8 @@ export interface SetSpec {
   readonly name: string;
   readonly family: 4 | 6;
   readonly port: boolean;
+  /** Addresses are looked up by the network of this prefix length. */
+  readonly prefix: number | undefined;
   readonly counted: boolean;
 }
 
@@ -69,6 +80,7 @@ export function createSet(socket: NetlinkSocket, set: SetSpec): Outcome<void> {
       ATTR.data,
       networkOrder(DATA.timeout, be32(0)),
       networkOrder(DATA.maxElements, be32(MAX_ELEMENTS)),
+      ...(set.prefix === undefined ? [] : [attribute(DATA.netmask, Uint8Array.of(set.prefix))]),
       ...(set.counted ? [networkOrder(DATA.flags, be32(WITH_COUNTERS))] : []),
     ),
   ];

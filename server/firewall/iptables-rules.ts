@@ -28,7 +28,7 @@ export function iptablesChains(shape: Shape, family: 4 | 6): Chains {
     ...shape.services.flatMap(({ name, ports }) => onPorts(ports, `-g ${CHAIN_PREFIX}${name}`)),
   ];
   const services = shape.services.map(({ name }): [string, string[]] => {
-    const sets = setsOf(name).filter((set) => set.family === family);
+    const sets = setsOf(name, shape.widths).filter((set) => set.family === family);
     const open = shape.walk === undefined ? sets.flatMap(passes) : doorRules(shape, name, "-j RETURN");
     return [`${CHAIN_PREFIX}${name}`, [...open, "-j DROP"]];
   });

@@ -53,7 +53,7 @@ export class IptablesFirewall implements Firewall {
     const shape = shapeOf(plan);
     adoptConnections(this.#socket, shape, this.#log);
     for (const { name } of plan.services) {
-      const made = this.#store.create(name);
+      const made = this.#store.create(name, shape.widths);
       if (!made.ok) return made;
     }
     for (const table of this.#tables) {
@@ -62,7 +62,7 @@ export class IptablesFirewall implements Firewall {
     }
     const alone = removeGuardsBeside(this.#tables[0], this.#socket, this.#log);
     if (!alone.ok) return alone;
-    const cleared = this.#destroyStale(shape.services.map(({ name }) => name));
+    const cleared = this.#destroyStale(shape.services.flatMap(({ name }) => setsOf(name, shape.widths)));
     if (!cleared.ok) return cleared;
     const state = this.#state(shape);
     if (!state.ok || state.value === "on") return state.ok ? ok(undefined) : state;
@@ -91,8 +91,8 @@ export class IptablesFirewall implements Firewall {
     return openGrant(this.#store, grant);
   }
 
-  close(service: Grant["service"]["name"], source: Grant["source"]): Result<void> {
-    return closeGrants(this.#store, service, source);
+  close(service: Grant["service"]["name"], source: Grant["source"], only?: Grant): Result<void> {
+    return closeGrants(this.#store, service, source, only);
   }
 
   list(): Result<OpenGrant[]> {
@@ -118,7 +118,9 @@ export class IptablesFirewall implements Firewall {
     const sets = this.#store.sets();
     if (!sets.ok) return sets;
     const names = new Set(sets.value.map(nameOf));
-    const complete = shape.services.every(({ name }) => setsOf(name).every((set) => names.has(nameOf(set))));
+    const complete = shape.services.every(({ name }) =>
+      setsOf(name, shape.widths).every((set) => names.has(nameOf(set))),
+    );
     return ok(complete && states.every((state) => state === "on") ? "on" : "damaged");
   }
 

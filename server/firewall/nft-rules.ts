@@ -1,4 +1,5 @@
 import { NFT_WALK } from "../rules/nft.ts";
+import { Address, maskAddress } from "../../shared/address.ts";
 import { type GrantSet, nameOf, setsOf } from "./grant-set.ts";
 import { type Chains, marksOf, type Ports, type Shape } from "./guard.ts";
 
@@ -30,7 +31,7 @@ export function nftChains(shape: Shape): Chains {
   ];
   const services = shape.services.map(({ name }): [string, string[]] => [
     chainOf(name),
-    [...setsOf(name).flatMap(passes), "drop"],
+    [...setsOf(name, shape.widths).flatMap(passes), "drop"],
   ]);
   return new Map([[GUARD_CHAIN, guard], ...services]);
 }
@@ -55,7 +56,7 @@ export function nftScript(shape: Shape, { awake, misplaced, staleChains, staleSe
   const lines = [
     ...(awake ? [] : [`add table inet ${TABLE}`]),
     ...(shape.walk === undefined ? [] : [`add chain inet ${TABLE} ${NFT_WALK}`]),
-    ...shape.services.flatMap(({ name }) => setsOf(name).flatMap(declare)),
+    ...shape.services.flatMap(({ name }) => setsOf(name, shape.widths).flatMap(declare)),
     ...(misplaced ? [`delete chain inet ${TABLE} ${GUARD_CHAIN}`] : []),
     ...names.map((name) => `add chain inet ${TABLE} ${name}${name === GUARD_CHAIN ? ` ${base}` : ""}`),
     ...[...names, ...staleChains].map((name) => `flush chain inet ${TABLE} ${name}`),
@@ -100,7 +101,10 @@ function declare(set: GrantSet): string[] {
   return kernelSets(set).map((name) => {
     const limit = name === nameOf(set) ? "" : ` ${LIMIT}`;
     // Walks of knocks add to the plain sets, which a set must have been made for.
-    const flags = set.port || set.counted ? "flags timeout;" : "flags dynamic, timeout; size 65535;";
+    const flags =
+      set.port || set.counted || set.prefix !== undefined
+        ? "flags timeout;"
+        : "flags dynamic, timeout; size 65535;";
     return `add set inet ${TABLE} ${name} { type ${type}; ${flags}${limit} }`;
   });
 }
@@ -110,10 +114,18 @@ function declare(set: GrantSet): string[] {
  * got through, so a repeated SYN (or datagram) of a flow is known by its confirmed entry, and is not counted again.
  */
 function passes(set: GrantSet): string[] {
-  const source = set.family === 4 ? "ip saddr" : "ip6 saddr";
+  const address = set.family === 4 ? "ip saddr" : "ip6 saddr";
+  const source = set.prefix === undefined ? address : `${address} & ${maskOf(set.family, set.prefix)}`;
   const key = set.port ? `${source} . th sport` : source;
   if (!set.counted) return [`${key} @${nameOf(set)} return`];
   return [`ct status confirmed ${key} @${nameOf(set)} return`, `${key} @${limitNameOf(set)} return`];
+}
+
+/** The netmask of a prefix length, as an address. */
+function maskOf(family: 4 | 6, prefix: number): string {
+  const ones = new Uint8Array(family === 4 ? 4 : 16).fill(0xff);
+  const all = family === 4 ? Address.v4(ones) : new Address(ones);
+  return maskAddress(all, prefix).text;
 }
 
 function onPorts(ports: Ports, verdict: string): string[] {

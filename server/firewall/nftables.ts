@@ -86,8 +86,8 @@ export class NftablesFirewall implements Firewall {
     return openGrant(this.#store, grant);
   }
 
-  close(service: Grant["service"]["name"], source: Grant["source"]): Result<void> {
-    return closeGrants(this.#store, service, source);
+  close(service: Grant["service"]["name"], source: Grant["source"], only?: Grant): Result<void> {
+    return closeGrants(this.#store, service, source, only);
   }
 
   list(): Result<OpenGrant[]> {
@@ -187,5 +187,5 @@ function isWalk(name: string): boolean {
 }
 
 function wantedSets(shape: Shape): string[] {
-  return shape.services.flatMap(({ name }) => setsOf(name).flatMap(kernelSets));
+  return shape.services.flatMap(({ name }) => setsOf(name, shape.widths).flatMap(kernelSets));
 }

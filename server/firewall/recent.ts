@@ -122,7 +122,8 @@ export class RecentFirewall implements Firewall, KnockRules {
         const until = known?.stamp === stamp ? known.until : now + door.seconds * 1000;
         this.#doors.set(key, { stamp, until });
         const service = door.service as ServiceName;
-        if (until > now) open.push({ service, source, sourcePort: undefined, remaining: until - now });
+        if (until > now)
+          open.push({ service, source, prefix: undefined, sourcePort: undefined, remaining: until - now });
       }
     }
     return ok(open);

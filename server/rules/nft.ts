@@ -137,7 +137,7 @@ function termRules({ doors, networks, deny }: Walk, name: (part: string) => stri
     const [allowed, denied] = [list(networks), list(deny)];
     if (networks.length > 0 && allowed === "") return [];
     const opened = doors.map(({ service, seconds }) => {
-      const set = nameOf({ service, family: six ? 6 : 4, port: false, counted: false });
+      const set = nameOf({ service, family: six ? 6 : 4, port: false, prefix: undefined, counted: false });
       return `update @${set} { ${address} timeout ${seconds}s }`;
     });
     return [

@@ -9,6 +9,7 @@ export interface GrantRow {
   readonly device: DeviceId;
   readonly service: ServiceName;
   readonly source: Address;
+  readonly prefix: number | undefined;
   readonly sourcePort: Port | undefined;
   readonly connections: number;
   readonly expiresAt: UnixMillis;
@@ -23,8 +24,8 @@ export interface Notes {
   readonly used: Iterable<{ readonly id: DeviceId; readonly at: UnixMillis; readonly source: string }>;
 }
 
-const PUT = `INSERT OR REPLACE INTO open_grant (device, service, source, port, connections, expires)
-  VALUES (?, ?, ?, ?, ?, ?)`;
+const PUT = `INSERT OR REPLACE INTO open_grant (device, service, source, port, prefix, connections, expires)
+  VALUES (?, ?, ?, ?, ?, ?, ?)`;
 const DELETE = "DELETE FROM open_grant WHERE device = ? AND service = ? AND source = ? AND port = ?";
 
 /** Owners of open grants, and when devices were used: nothing that a crash may not cost the last second of. */
@@ -42,7 +43,8 @@ export class GrantStore {
     return attempt(this.#file, () =>
       this.#db.write(() => {
         for (const key of ended) this.#db.run(DELETE, ...keyOf(key));
-        for (const row of opened) this.#db.run(PUT, ...keyOf(row), row.connections, row.expiresAt);
+        for (const row of opened)
+          this.#db.run(PUT, ...keyOf(row), row.prefix ?? null, row.connections, row.expiresAt);
         this.#db.run("DELETE FROM open_grant WHERE expires <= ?", now);
         for (const { id, at, source } of used) {
           this.#db.run("UPDATE device SET used = ?, used_from = ? WHERE id = ?", at, source, id);
@@ -69,6 +71,7 @@ function toGrant(row: Record<string, unknown>): GrantRow[] {
       device: row["device"] as DeviceId,
       service: row["service"] as ServiceName,
       source: source.value,
+      prefix: row["prefix"] === null ? undefined : Number(row["prefix"]),
       sourcePort: row["port"] === 0 ? undefined : (row["port"] as Port),
       connections: Number(row["connections"]),
       expiresAt: Number(row["expires"]) as UnixMillis,

@@ -60,6 +60,7 @@ const MIGRATIONS: readonly string[] = [
     device TEXT NOT NULL,
     service TEXT NOT NULL,
     source TEXT NOT NULL,
+    prefix INTEGER,
     port INTEGER NOT NULL,
     connections INTEGER NOT NULL,
     expires INTEGER NOT NULL,

@@ -1,13 +1,14 @@
 import { cp, mkdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAddress } from "../../shared/address.ts";
+import { parsePort } from "../../shared/brand.ts";
 import { unwrap } from "../../shared/result.ts";
 import { Device } from "../lab/device.ts";
 import type { Output } from "../lab/exec.ts";
 import type { Host } from "../lab/host.ts";
 import { tock } from "../lab/programs.ts";
 import { decodeQr } from "../lab/qr.ts";
-import { Scene } from "../lab/scene.ts";
+import { FAMILIES, Scene } from "../lab/scene.ts";
 import { BACKENDS } from "../lab/tock-server.ts";
 import { eventually, never } from "../lab/wait.ts";
 
@@ -132,6 +133,8 @@ describe.each(BACKENDS)("what a device has open, with %s", (backend) => {
         bound: { bind: "source-port" },
         elsewhere: { networks: ["203.0.113.0/24"] },
         denied: { deny: ["192.0.2.0/24"] },
+        roam: { widen: { ipv4: 31, ipv6: 127 } },
+        counted: { widen: { ipv4: 31 }, connections: 1 },
         gone: { expires: "2020-01-01" },
         off: { enabled: false },
       },
@@ -190,6 +193,50 @@ describe.each(BACKENDS)("what a device has open, with %s", (backend) => {
     await shut();
     await scene.daemon.must("device", "disable", "alice/here");
     await shut(scene.stranger);
+  });
+
+  test("a widened grant lets in the network around the address, and not one address more", async () => {
+    const device = await scene.device("roam/phone");
+    const others = { 4: "192.0.2.77", 6: "2001:db8::77" } as const;
+    const agent = await scene.client.agent();
+    for (const family of FAMILIES) {
+      // The client is number 2 of its prefix and the stranger number 3: one /31, one /127.
+      await scene.client.addAddress(others[family]);
+      const probe = (address: string) =>
+        agent.probe(scene.server.at(family), 22, { from: { address, port: 0 } });
+      expect(await scene.sees(scene.stranger, family)).toBe(false);
+      const here = { from: { address: scene.client.at(family), port: 0 } };
+      await scene.send(scene.client, family, device.packet({ lifetime: 60 }), here);
+      await scene.opens(scene.stranger, family);
+      expect(await probe(scene.client.at(family))).toBe("open");
+      expect(await probe(others[family])).toBe("filtered");
+      // The phone's address has changed since.
+      await scene.send(scene.stranger, family, device.packet({ type: "close" }));
+      await scene.shuts(scene.client, family);
+      // A named port is for one machine.
+      const fromPort = unwrap(parsePort(40_000));
+      await scene.send(scene.client, family, device.packet({ lifetime: 60, fromPort }), here);
+      const from = { from: { address: scene.client.at(family), port: 40_000 } };
+      await eventually(
+        "the port gets in",
+        async () => (await agent.probe(scene.server.at(family), 22, from)) === "open",
+      );
+      expect(await scene.sees(scene.stranger, family)).toBe(false);
+      await scene.send(scene.client, family, device.packet({ type: "close" }), here);
+    }
+  });
+
+  test("a widened grant counts connections of its whole network, and ends after a restart as any other", async () => {
+    const device = await scene.device("counted/phone");
+    await open(device);
+    await scene.opens(scene.stranger, 4);
+    expect(await scene.sees(scene.client, 4)).toBe(false);
+    await open(await scene.device("roam/tablet"));
+    await scene.opens(scene.stranger, 4);
+    await scene.daemon.restart();
+    expect(await scene.sees(scene.client, 4)).toBe(true);
+    await scene.daemon.must("device", "disable", "roam/tablet");
+    expect(await scene.sees(scene.client, 4)).toBe(false);
   });
 
   test("every refusal names its rule, and nothing opens", async () => {

@@ -80,6 +80,7 @@ export function makeUser(fields: Partial<User> = {}): User {
     mayKnock: true,
     hours: undefined,
     bindsPort: false,
+    widen: { 4: undefined, 6: undefined },
     connections: 0,
     address: "packet",
     maxTtl: undefined,

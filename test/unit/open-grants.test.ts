@@ -5,7 +5,7 @@ import { grantOf } from "../../server/core/policy.ts";
 import { DryRunFirewall } from "../../server/firewall/dry-run.ts";
 import { Ledger } from "../../server/ledger.ts";
 import { OpenGrants } from "../../server/open-grants.ts";
-import { DeviceStore } from "../../server/store/device-store.ts";
+import type { DeviceStore } from "../../server/store/device-store.ts";
 import { seconds, type UnixMillis } from "../../shared/brand.ts";
 import { unwrap } from "../../shared/result.ts";
 import { address, deviceId, later, makeService, NOW, serviceName } from "../support/core.ts";
@@ -52,6 +52,7 @@ function open(device: string, lifetime = 30, fields: Partial<Grant> = {}): void 
     lifetime: seconds(lifetime),
     expiresAt: later(now, lifetime * 1000),
     connections: 0,
+    prefix: undefined,
     sourcePort: undefined,
     ...fields,
   });
@@ -86,11 +87,35 @@ describe("closing", () => {
     expect([held(), owners()]).toEqual([[`${HERE} 20`], ["bob/phone"]]);
   });
 
+  test("of a network is for every address in it, and leaves somebody else's in the same network", () => {
+    open("alice/phone", 300, { prefix: 24 });
+    open("bob/phone", 20, { prefix: 24, source: address("192.0.2.9") });
+    close("alice/phone", "192.0.2.77");
+    expect([held(), owners()]).toEqual([["192.0.2.0 20"], ["bob/phone"]]);
+    close("bob/phone", "192.0.3.9");
+    expect(owners()).toEqual(["bob/phone"]);
+    ledger.flush();
+    restart();
+    expect(grants.list(now)).toMatchObject([{ prefix: 24, source: address("192.0.2.9") }]);
+    close("bob/phone", "192.0.2.1");
+    expect(held()).toEqual([]);
+  });
+
   test("by somebody who has nothing open there changes nothing", () => {
     open("bob/phone", 20);
     now = later(now, 5000);
     close("mallory/phone");
     expect([held(), owners()]).toEqual([[`${HERE} 15`], ["bob/phone"]]);
+  });
+
+  test("of one of two grants that count connections together keeps the count as it is", () => {
+    open("bob/phone", 20, { connections: 1 });
+    open("alice/laptop", 300, { connections: 1 });
+    const opened = vi.spyOn(firewall, "open");
+    close("alice/laptop");
+    expect([opened.mock.calls.length, owners()]).toEqual([0, ["bob/phone"]]);
+    close("bob/phone");
+    expect(held()).toEqual([]);
   });
 
   test("ends what nobody is known to own", () => {

@@ -63,6 +63,7 @@ describe("what a file means", () => {
         hours: undefined,
         connections: 0,
         address: "packet",
+        widen: { 4: undefined, 6: undefined },
         bindsPort: false,
         maxTtl: undefined,
         secondFactor: false,
@@ -73,7 +74,7 @@ describe("what a file means", () => {
   test("a user who says everything", () => {
     const text = `${SMALL}[users."j.doe"]\nservices = ["ssh"]\nenabled = false\nexpires = 2027-06-30\nknock = true
 networks = ["192.0.2.0/24", "2001:db8::1"]\ndeny = ["192.0.2.66"]\nconnections = 3
-hours = ["mon-fri 08:00-18:00"]\ntimezone = "Europe/Berlin"\nbind = "source-port"
+hours = ["mon-fri 08:00-18:00"]\ntimezone = "Europe/Berlin"\nbind = "source-port"\nwiden = { ipv6 = 56 }
 address = "claimed"\nmax_ttl = "1m"\nsecond_factor = "required"\n`;
     const [user] = settings(text).users;
     expect(user).toMatchObject({
@@ -86,6 +87,7 @@ address = "claimed"\nmax_ttl = "1m"\nsecond_factor = "required"\n`;
       maxTtl: 60,
       secondFactor: true,
       bindsPort: true,
+      widen: { 4: undefined, 6: 56 },
       hours: { timezone: "Europe/Berlin", texts: ["mon-fri 08:00-18:00"] },
     });
     expect(user?.hours?.windows).toHaveLength(5);
@@ -174,6 +176,13 @@ const user = merged(
     fc.subarray(["mon-fri 08:00-18:00", "fri 22:00-06:00", "daily 00:00-24:00"], { minLength: 1 }),
   ),
   optional("timezone", fc.constantFrom("UTC", "Europe/Berlin")),
+  optional(
+    "widen",
+    fc.record(
+      { ipv4: fc.integer({ min: 16, max: 31 }), ipv6: fc.integer({ min: 32, max: 127 }) },
+      { requiredKeys: [] },
+    ),
+  ),
   optional("bind", fc.constantFrom("any", "source-port")),
   optional("connections", fc.nat(255)),
   optional("address", fc.constantFrom("packet", "claimed", "claimed-must-match")),

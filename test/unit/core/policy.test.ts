@@ -349,6 +349,20 @@ describe("what is granted", () => {
     expect(grantOf({ request: { fromPort } }).grant.sourcePort).toBe(fromPort);
   });
 
+  test.each<[string, Case, number | undefined]>([
+    ["a network where it is widened", { user: { widen: { 4: 24, 6: 64 } } }, 24],
+    ["of the address's own family", { user: { widen: { 4: 24, 6: 64 } }, source: v6 }, 64],
+    ["an address alone where it is not", { user: { widen: { 4: undefined, 6: 64 } } }, undefined],
+    [
+      "an address alone where a port is named",
+      { user: { widen: { 4: 24, 6: 64 } }, request: { fromPort: unwrap(parsePort(5000)) } },
+      undefined,
+    ],
+  ])("for %s", (_, given, prefix) => {
+    const { grant } = grantOf(given);
+    expect([grant.source.text, grant.prefix]).toEqual([given.source ?? HERE, prefix]);
+  });
+
   test("to the claimed address, where that is the rule", () => {
     const { grant } = grantOf({ user: { address: "claimed" }, request: { allow: address(v6) } });
     expect(grant.source.text).toBe(v6);

@@ -83,11 +83,16 @@ describe("marks", () => {
 
 test("names of sets fit ipset's 31 characters, and say what they are", () => {
   const longest = "a-_45678901234_6" as ServiceName;
-  for (const set of setsOf(longest)) {
+  const widths = [
+    { family: 4, prefix: 24 },
+    { family: 6, prefix: 64 },
+    { family: 6, prefix: 127 },
+  ] as const;
+  for (const set of setsOf(longest, widths)) {
     expect(nameOf(set).length).toBeLessThanOrEqual(31);
     expect(setNamed(nameOf(set))).toEqual(set);
   }
-  expect(new Set(setsOf(longest).map(nameOf)).size).toBe(8);
+  expect(new Set(setsOf(longest, widths).map(nameOf)).size).toBe(8 + 2 * 3);
   for (const name of ["tock", "tock5-web", "tock4-", "tock4cl-web", "other", "tock4-Web"]) {
     expect(setNamed(name), name).toBeUndefined();
   }
