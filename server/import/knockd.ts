@@ -29,8 +29,8 @@ export const KNOCKD_NOTES: Readonly<Record<string, string>> = {
   seq_timeout: "a sequence has 10 seconds",
   tcpflags: "a TCP knock is a SYN, always; other packets to the ports neither help nor harm",
   target: "Tock protects the machine that it runs on",
-  cmd_timeout_without_stop: "without a stop command it did nothing; services shut after their ttl",
 };
+const UNUSED_TIMEOUT = "without a stop command it did nothing; services shut after their ttl";
 /** Settings that a door may have. */
 const DOOR = new Set(
   "sequence one_time_sequences seq_timeout tcpflags target start_command command start_command_6 command_6 cmd_timeout stop_command stop_command_6".split(
@@ -134,7 +134,10 @@ function door(section: Section, state: State, mistakes: Mistake[]): void {
   }
   const start = value("start_command", "command");
   const stop = value("stop_command");
-  const ttl = ttlOf(value("cmd_timeout"), mistakes);
+  const timeout = value("cmd_timeout");
+  const ttl = ttlOf(timeout, mistakes);
+  if (timeout !== undefined && stop === undefined)
+    notes.push({ line: timeout.line, what: `[${name}] cmd_timeout`, why: UNUSED_TIMEOUT });
   for (const { key, line } of settings.filter(({ key }) => KNOCKD_NOTES[key] !== undefined))
     notes.push({ line, what: `[${name}] ${key}`, why: KNOCKD_NOTES[key] ?? "" });
   if (start === undefined) {
@@ -150,7 +153,7 @@ function door(section: Section, state: State, mistakes: Mistake[]): void {
   }
   if (meaning.kind === "open") {
     const wish = nameFrom(name.replace(/^(openclose|open|close|allow)[-_]?/i, ""), 16) || "door";
-    for (const each of services.take(meaning.ports, wish, ttl)) granted.add(each);
+    for (const each of services.take(meaning.ports, wish, stop && ttl)) granted.add(each);
     if (stop === undefined)
       notes.push({
         line: start.line,
@@ -164,7 +167,7 @@ function door(section: Section, state: State, mistakes: Mistake[]): void {
       what: `[${name}] command`,
       why: "it runs as a hook after a service was opened, as the user nobody; it needs a service to run for",
     });
-  } else {
+  } else if (meaning.kind === "refused") {
     notes.push({ line: start.line, what: `[${name}] ${start.key}`, why: meaning.why });
   }
   stopCommand(name, stop, state);
@@ -175,7 +178,7 @@ function stopCommand(name: string, stop: Setting | undefined, { hooks, notes }: 
   if (stop === undefined) return;
   const meaning = meaningOf(stop.value);
   if (meaning.kind === "program") hooks.close.push(meaning.argv);
-  if (meaning.kind === "refused")
+  else if (meaning.kind === "refused")
     notes.push({ line: stop.line, what: `[${name}] ${stop.key}`, why: meaning.why });
 }
 

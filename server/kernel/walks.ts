@@ -53,7 +53,10 @@ export function walksOf(
       leftOut.push({ device: device.id, rule: "enrolment" });
       continue;
     }
-    const slots = device.next === undefined ? (["current"] as const) : (["current", "next"] as const);
+    const slots =
+      device.next === undefined || device.nextFromLink
+        ? (["current"] as const)
+        : (["current", "next"] as const);
     for (const slot of slots) {
       const doors = doorsOf(device, slot, user, maker.policy, now, bounds.until);
       if (typeof doors === "string") leftOut.push({ device: device.id, rule: doors });

@@ -4,11 +4,17 @@ import { importFwknop } from "../../../server/import/fwknop.ts";
 import { ACCESS_NOTES, FWKNOPD_NOTES } from "../../../server/import/fwknop-notes.ts";
 import { importedToml } from "../../../server/import/toml.ts";
 import { formatPortRange } from "../../../shared/port-range.ts";
-import { unwrap } from "../../../shared/result.ts";
+import type { Result } from "../../../shared/result.ts";
 
 /** Configurations as fwknop's manual, its tutorial and its tests write them, and what they come to. */
 
 const SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQ=";
+
+/** What a file came to; what is wrong with it fails the test. */
+function right<T>(result: Result<T, unknown>): T {
+  if (!result.ok) throw new Error(JSON.stringify(result.error));
+  return result.value;
+}
 
 interface Case {
   readonly name: string;
@@ -177,7 +183,7 @@ FIREWALL_EXE                /sbin/iptables;
 
 describe("tockd import fwknop", () => {
   test.each(cases)("$name", ({ access, fwknopd, services, users, port, hooks = {}, notes }) => {
-    const imported = unwrap(importFwknop(access, fwknopd));
+    const imported = right(importFwknop(access, fwknopd));
     const made = imported.services.map(({ name, ports, ttl }) => [
       name,
       `${ports.map(formatPortRange).join(" ")} for ${ttl ?? 30}s`,

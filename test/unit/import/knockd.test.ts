@@ -3,9 +3,15 @@ import { parseSettings } from "../../../server/config/parse.ts";
 import { importKnockd } from "../../../server/import/knockd.ts";
 import { importedToml } from "../../../server/import/toml.ts";
 import { formatPortRange } from "../../../shared/port-range.ts";
-import { unwrap } from "../../../shared/result.ts";
+import type { Result } from "../../../shared/result.ts";
 
 /** Configurations as knockd's manual and its users write them, and what they come to. */
+
+/** What a file came to; what is wrong with it fails the test. */
+function right<T>(result: Result<T, unknown>): T {
+  if (!result.ok) throw new Error(JSON.stringify(result.error));
+  return result.value;
+}
 
 interface Case {
   readonly name: string;
@@ -180,7 +186,7 @@ stop_command = firewall-cmd --remove-rich-rule='rule family="ipv4" source addres
 
 describe("tockd import knockd", () => {
   test.each(cases)("$name", ({ text, services, transport = "tcp", hooks = {}, notes }) => {
-    const imported = unwrap(importKnockd(text, "owner"));
+    const imported = right(importKnockd(text, "owner"));
     const made = imported.services.map(({ name, ports, ttl }) => [
       name,
       `${ports.map(formatPortRange).join(" ")} for ${ttl ?? 30}s`,
@@ -195,9 +201,9 @@ describe("tockd import knockd", () => {
     if (imported.services.length === 0) return;
     const server = { name: "home", addresses: ["192.0.2.1"] };
     const settings = parseSettings(importedToml("knockd.conf", imported, server), "tockd.toml");
-    expect(settings).toMatchObject({ ok: true });
-    const { users } = unwrap(settings as { ok: true; value: { users: unknown[] } });
-    expect(users).toMatchObject([{ name: "owner", mayKnock: true, services: Object.keys(services) }]);
+    expect(right(settings).users).toMatchObject([
+      { name: "owner", mayKnock: true, services: Object.keys(services) },
+    ]);
   });
 
   const wrong: Readonly<Record<string, readonly [text: string, line: number, message: RegExp]>> = {
@@ -214,7 +220,7 @@ describe("tockd import knockd", () => {
   test("knocks are moved away from a service's port", () => {
     const text =
       "[openWeb]\nsequence = 1,2,3\ncommand = iptables -A INPUT -s %IP% -p tcp --dport 12345 -j ACCEPT\n";
-    const toml = importedToml("knockd.conf", unwrap(importKnockd(text, "owner")), {
+    const toml = importedToml("knockd.conf", right(importKnockd(text, "owner")), {
       name: "home",
       addresses: ["192.0.2.1"],
     });
