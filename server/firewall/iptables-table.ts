@@ -31,8 +31,9 @@ interface Held {
   readonly jumps: readonly string[];
   /** Nothing before the first jump could let a packet past it. */
   readonly first: boolean;
-  /** Chains of walks of knocks. */
+  /** Chains of walks of knocks, and those of them that hold a rule. */
   readonly walks: readonly string[];
+  readonly ruled: ReadonlySet<string>;
 }
 
 /** The tables mangle of this machine: of IPv4, and of IPv6 where the kernel has it. */
@@ -111,11 +112,11 @@ export class IptablesTable {
     return ok(this.#place);
   }
 
-  /** The chains of walks; undefined = the guard that leads to them is not there. */
-  walks(): Result<readonly string[] | undefined> {
+  /** The chains of walks, and those that hold a rule; undefined = the guard that leads to them is not there. */
+  walks(): Result<Pick<Held, "walks" | "ruled"> | undefined> {
     const held = this.#look();
     if (!held.ok) return held;
-    return ok(held.value.jumps.length === 0 ? undefined : held.value.walks);
+    return ok(held.value.jumps.length === 0 ? undefined : held.value);
   }
 
   /** Changes the walks in one transaction, which is not logged: it holds sequences. */
@@ -185,6 +186,7 @@ function heldIn(listing: string): Held {
   const marks = new Map<string, string[]>();
   const jumps: string[] = [];
   const walks: string[] = [];
+  const ruled = new Set<string>();
   let first = true;
   for (const line of listing.split("\n")) {
     const [, command, chain = "", rule = ""] = /^-([NA]) (\S+) ?(.*)$/.exec(line) ?? [];
@@ -192,8 +194,9 @@ function heldIn(listing: string): Held {
       const list = marks.get(chain) ?? [];
       if (command === "A") list.push(/--comment "([^"]*)"/.exec(rule)?.[1] ?? "");
       marks.set(chain, list);
-    } else if (command === "N" && chain.startsWith(WALK_CHAIN)) {
-      walks.push(chain);
+    } else if (chain.startsWith(WALK_CHAIN)) {
+      if (command === "N") walks.push(chain);
+      else ruled.add(chain);
     } else if (chain === "PREROUTING" && rule !== "") {
       const target = /(?:^| )-([jg]) (\S+)/.exec(rule);
       if (target?.[2] === GUARD_CHAIN) jumps.push(rule);
@@ -201,7 +204,7 @@ function heldIn(listing: string): Held {
         first = false;
     }
   }
-  return { marks, jumps, first, walks };
+  return { marks, jumps, first, walks, ruled };
 }
 
 function madeOf(jump: string | undefined): Made {

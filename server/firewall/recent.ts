@@ -4,7 +4,7 @@ import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import type { Firewall, GuardPlan, GuardState, OpenGrant } from "../core/firewall.ts";
 import type { KnockRules, StepWalks, Win } from "../core/knock-rules.ts";
-import { doorNamed, stepOfChain, walkList, WON_LIST, wonIn } from "../rules/names.ts";
+import { doorNamed, stepChain, stepOfChain, WALK_CHAIN, walkList, WON_LIST, wonIn } from "../rules/names.ts";
 import { type Protocol, recentChains, walkJumps } from "../rules/recent.ts";
 import { NetlinkSocket } from "../sys/netlink.ts";
 import type { Log } from "./command.ts";
@@ -140,9 +140,12 @@ export class RecentFirewall implements Firewall, KnockRules {
   held(): Result<readonly TimeStep[] | undefined> {
     const all: Set<TimeStep>[] = [];
     for (const table of this.#tables) {
-      const chains = table.walks();
-      if (!chains.ok || chains.value === undefined) return chains as Result<undefined>;
-      all.push(new Set(chains.value.flatMap((chain) => stepOfChain(chain) ?? [])));
+      const held = table.walks();
+      if (!held.ok || held.value === undefined) return held as Result<undefined>;
+      const { walks, ruled } = held.value;
+      const steps = walks.flatMap((chain) => stepOfChain(chain) ?? []);
+      // Somebody may have flushed the table and left its chains.
+      all.push(new Set(steps.filter((step) => ruled.has(stepChain(step)) && ruled.has(WALK_CHAIN))));
     }
     const [first, ...others] = all;
     return ok([...(first ?? [])].filter((step) => others.every((steps) => steps.has(step))));
@@ -158,7 +161,7 @@ export class RecentFirewall implements Firewall, KnockRules {
         ...walkJumps([...keep, ...put].toSorted((a, b) => a.step - b.step)),
       ]);
       const stays = new Set(keep.map(({ step }) => step));
-      const gone = held.value.filter((chain) => {
+      const gone = held.value.walks.filter((chain) => {
         const step = stepOfChain(chain);
         return step !== undefined && !stays.has(step) && !chains.has(chain);
       });
