@@ -5,6 +5,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command 
   open: () => import("./commands/open.ts"),
   close: () => import("./commands/close.ts"),
   ping: () => import("./commands/ping.ts"),
+  doctor: () => import("./commands/doctor.ts"),
   ssh: () => import("./commands/ssh.ts"),
   proxy: () => import("./commands/proxy.ts"),
   "ssh-config": () => import("./commands/ssh-config.ts"),

@@ -1,6 +1,7 @@
 import { networkInterfaces } from "node:os";
 import { TockError } from "../../shared/errors.ts";
 import type { Options } from "../args.ts";
+import { ask } from "../ask.ts";
 import { defineCommand } from "../command.ts";
 import { mannerOf, SENDING } from "../options.ts";
 import { clockError } from "../report.ts";
@@ -38,7 +39,14 @@ export const command = defineCommand({
     const targets = await resolved(session, findings, family(given));
     if (targets.length > 0) {
       if (session.profile.info.replies) await examine(session, targets, findings, mannerOf(session, given));
-      else findings.push(warn("reply", "the server never answers, so nothing more can be told", `tock open ${session.profile.name} --wait`));
+      else
+        findings.push(
+          warn(
+            "reply",
+            "the server never answers, so nothing more can be told",
+            `tock open ${session.profile.name} --wait`,
+          ),
+        );
     }
     for (const finding of findings) tell(ui, finding);
     const isWell = findings.every(({ state }) => state !== "fail");
@@ -69,14 +77,21 @@ async function examine(
   findings: Finding[],
   manner: ReturnType<typeof mannerOf>,
 ): Promise<void> {
-  const secret = session.keys.current;
-  const outcome = await session.send(secret, { type: "ping" }, targets, { ...manner, form: "spa", replies: true });
+  const outcome = await ask(session, { type: "ping" }, targets, {
+    ...manner,
+    form: "spa",
+    replies: true,
+  });
   const silent = outcome.deliveries.filter(({ state }) => state !== "answered").map(({ target }) => target);
   const other =
     silent.length === 0
       ? undefined
-      : await session.send(secret, { type: "ping" }, silent, { ...manner, form: "stun", replies: true });
-  for (const delivery of outcome.deliveries) findings.push(reached(delivery, other, session));
+      : await session.send(session.keys.current, { type: "ping" }, silent, {
+          ...manner,
+          form: "stun",
+          replies: true,
+        });
+  for (const delivery of outcome.deliveries) findings.push(reached(delivery, outcome, other));
   const best = outcome.best ?? other?.best;
   if (best === undefined) {
     findings.push(
@@ -88,36 +103,56 @@ async function examine(
     );
     return;
   }
-  findings.push(clockFinding(clockError(outcome.best === undefined && other !== undefined ? other : outcome)));
+  findings.push(
+    clockFinding(clockError(outcome.best === undefined && other !== undefined ? other : outcome)),
+  );
   for (const answered of [...outcome.deliveries, ...(other?.deliveries ?? [])]) {
     if (answered.state === "answered") findings.push(...natFindings(answered));
   }
   const { result } = best.reply;
   if (result !== "pong") {
-    const hint = result === "rotate-first" ? `tock rotate ${session.profile.name}` : "ask its administrator for a new link";
+    const hint =
+      result === "rotate-first"
+        ? `tock rotate ${session.profile.name}`
+        : "ask its administrator for a new link";
     findings.push(fail("device", `the server knows this device, and says: ${result}`, hint));
   } else findings.push(ok("device", "the server knows it, and its secret is in force"));
 }
 
-function reached(delivery: Outcome["deliveries"][number], other: Outcome | undefined, session: Session): Finding {
+function reached(
+  delivery: Outcome["deliveries"][number],
+  outcome: Outcome,
+  other: Outcome | undefined,
+): Finding {
   const { address, port } = delivery.target;
   const name = `udp IPv${address.family}`;
-  if (delivery.state === "answered") return ok(name, `${address.text} answered in ${delivery.roundTrip.toFixed(1)} ms`);
+  if (delivery.state === "answered")
+    return ok(name, `${address.text} answered in ${delivery.roundTrip.toFixed(1)} ms`);
   if (delivery.state === "unsent") {
-    return warn(name, `not sent to ${address.text}: ${delivery.reason}`, `this network may have no IPv${address.family}`);
+    return warn(
+      name,
+      `not sent to ${address.text}: ${delivery.reason}`,
+      `this network may have no IPv${address.family}, or this machine's own firewall forbids it`,
+    );
   }
   const stun = other?.deliveries.find(({ target }) => target.address.equals(address));
   if (stun?.state === "answered") {
-    return warn(name, `${address.text} answers STUN alone: something on the way drops other UDP`, "add --form stun to tock open");
+    return warn(
+      name,
+      `${address.text} answers STUN alone: something on the way drops other UDP`,
+      "add --form stun to tock open",
+    );
   }
-  const hint = `does a firewall on the way, or in front of the server, drop udp/${port}? try another network; on the server: tockd doctor, tockd events --user`;
-  return fail(name, `${address.text} does not answer, in either form`, `${hint} ${session.profile.info.device.split("/")[0] ?? ""}`.trim());
+  const hint = `does a firewall on the way, or in front of the server, drop udp/${port}? try another network; on the server: tockd doctor`;
+  const finding = outcome.best === undefined && other?.best === undefined ? fail : warn;
+  return finding(name, `${address.text} does not answer, in either form`, hint);
 }
 
 function clockFinding(error: number | undefined): Finding {
   if (error === undefined) return warn("clock", "the server did not tell its time", "try again");
   const size = Math.abs(error);
-  const message = size < 0.1 ? "agrees with the server's" : `${size} s ${error > 0 ? "behind" : "ahead of"} the server's`;
+  const message =
+    size < 0.1 ? "agrees with the server's" : `${size} s ${error > 0 ? "behind" : "ahead of"} the server's`;
   const hint = "set this machine's clock by the network (NTP); past 30 s nothing opens any more";
   if (size > CLOCK_LIMIT) return fail("clock", message, hint);
   return size > CLOCK_MATTERS ? warn("clock", message, hint) : ok("clock", message);
@@ -126,8 +161,11 @@ function clockFinding(error: number | undefined): Finding {
 /** What a NAT between here and there changes. */
 function natFindings({ local, reply, target }: Answered): Finding[] {
   const name = `nat IPv${target.address.family}`;
-  const own = new Set(Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((each) => each.address)));
-  if (own.has(reply.source.text)) return [ok(name, `none: the server sees ${reply.source.text}, which is this machine's`)];
+  const own = new Set(
+    Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((each) => each.address)),
+  );
+  if (own.has(reply.source.text))
+    return [ok(name, `none: the server sees ${reply.source.text}, which is this machine's`)];
   const isPortKept = reply.sourcePort === undefined || reply.sourcePort === local.port;
   const message = `the server sees ${reply.source.text}${isPortKept ? "" : `, and another source port`}`;
   const hint = `everybody behind that address is let in while a grant lasts: limit it with connections = 1${isPortKept ? " or bind = source-port" : "; bind = source-port does not work here"}`;

@@ -23,6 +23,46 @@ async function doctor(): Promise<{ code: number; findings: Finding[] }> {
 const named = (findings: readonly Finding[], name: string, state: Finding["state"]) =>
   findings.filter((finding) => finding.name === name && finding.state === state);
 
+describe("tock doctor", () => {
+  interface Told {
+    readonly ok: boolean;
+    readonly findings: Finding[];
+  }
+  const ask = async (): Promise<{ code: number; told: Told }> => {
+    const { code, stdout } = await scene.tock(scene.client, "doctor", "server", "--json", "--timeout", "1");
+    return { code, told: JSON.parse(stdout) as Told };
+  };
+
+  test("finds the way in order, and says what is in the way", async () => {
+    await scene.daemon.enrol(scene.client, "alice/laptop");
+    const well = await ask();
+    expect([well.code, well.told.ok]).toEqual([0, true]);
+    for (const name of ["udp IPv4", "udp IPv6", "clock", "nat IPv4", "device"]) {
+      expect(named(well.told.findings, name, "ok")).not.toEqual([]);
+    }
+    await scene.client.must(["ip6tables", "-A", "OUTPUT", "-p", "udp", "-j", "DROP"]);
+    const half = await ask();
+    expect([half.code, named(half.told.findings, "udp IPv6", "ok")]).toEqual([0, []]);
+    await scene.client.must(["ip6tables", "-F", "OUTPUT"]);
+    // At the wire, so that nobody sees it: other than a firewall in INPUT, which Tock looks in front of.
+    const wire = `add chain netdev wire in { type filter hook ingress device ${scene.server.device} priority 0; }`;
+    await scene.server.must([
+      "nft",
+      `add table netdev wire; ${wire}; add rule netdev wire in udp length 152 drop`,
+    ]);
+    const stun = await ask();
+    await scene.server.must(["nft", "delete table netdev wire"]);
+    expect(named(stun.told.findings, "udp IPv4", "warn")[0]?.hint).toBe("add --form stun to tock open");
+    await scene.daemon.stop();
+    const none = await ask();
+    expect([none.code, none.told.ok]).toEqual([1, false]);
+    expect(named(none.told.findings, "udp IPv4", "fail")[0]?.message).toMatch(
+      /does not answer, in either form/,
+    );
+    await scene.daemon.start();
+  });
+});
+
 describe("tockd doctor", () => {
   test("finds a healthy server in order", async () => {
     const { code, findings } = await doctor();
