@@ -26,6 +26,7 @@ import { Watchdog } from "./watchdog.ts";
 
 /** Devices derived at once while new tables are made beside those in use. */
 const SLICE = 128;
+const BUG_MILLIS = 10_000;
 
 export interface PathParts extends Pick<GateParts, "counters" | "secrets" | "checkCode" | "used" | "emit"> {
   readonly serverId: Uint8Array;
@@ -55,6 +56,7 @@ export class DataPath {
   #engine: KernelEngine | undefined;
   #raw: RawUdp | undefined;
   #watchdog: Watchdog | undefined;
+  #toldBugAt = Number.NEGATIVE_INFINITY;
   /** Packets lost by captures that were replaced. */
   #before: CaptureStats = { received: 0, lost: 0, refused: 0, delivered: 0 };
 
@@ -169,8 +171,21 @@ export class DataPath {
 
   #openSource(settings: Settings, gate: Gate): Result<PacketSource> {
     return AfPacketSource.open(capturePlanOf(settings), (frame) => {
-      if (this.#watchdog?.takes(frame) !== true) gate.handle(frame);
+      try {
+        if (this.#watchdog?.takes(frame) !== true) gate.handle(frame);
+      } catch (error) {
+        this.#tellBug(error);
+      }
     });
+  }
+
+  /** An exception is a bug. It must not end the daemon for whoever found out how to cause it, nor fill the log. */
+  #tellBug(error: unknown): void {
+    const now = performance.now();
+    if (now - this.#toldBugAt < BUG_MILLIS) return;
+    this.#toldBugAt = now;
+    const stack = error instanceof Error ? error.stack : String(error);
+    this.#parts.log.error({ stack }, "a packet could not be handled: this is a bug of tockd");
   }
 
   #makeTable(settings: Settings): DeviceTable {
