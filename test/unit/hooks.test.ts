@@ -1,0 +1,113 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { Hooks, type HookSettings } from "../../server/hooks.ts";
+import type { AuditEvent } from "../../server/core/event.ts";
+import type { Log } from "../../server/log.ts";
+import { address, deviceId, serviceName } from "../support/core.ts";
+import { eventually } from "../lab/wait.ts";
+import { scratch } from "../support/tockd.ts";
+
+const ended = (service = "ssh"): AuditEvent => ({
+  kind: "ended",
+  device: deviceId("alice/phone"),
+  service: serviceName(service),
+  allowed: address("192.0.2.7"),
+  why: "time",
+});
+const user = process.geteuid?.() === 0 ? "root" : "nobody";
+
+interface Told {
+  readonly level: string;
+  readonly fields: Record<string, unknown>;
+  readonly text: string;
+}
+
+function makeHooks(more: Partial<HookSettings>): { hooks: Hooks; told: Told[] } {
+  const told: Told[] = [];
+  const log = Object.fromEntries(
+    ["debug", "info", "warn"].map((level) => [
+      level,
+      (fields: Record<string, unknown>, text: string) => told.push({ level, fields, text }),
+    ]),
+  ) as unknown as Log;
+  const none = { onGrant: undefined, onClose: undefined, onAlarm: undefined };
+  const hooks = new Hooks({ ...none, user, timeout: 5, ...more }, log);
+  onTestFinished(() => hooks.stop());
+  return { hooks, told };
+}
+
+test("a hook gets its arguments as they are, its environment and nothing of the daemon's", async () => {
+  const out = join(scratch(), "out");
+  const { hooks } = makeHooks({
+    onClose: ["/bin/sh", "-c", `{ echo "$1"; env; } > ${out}.new; mv ${out}.new ${out}`, "sh", "a b; $(c)"],
+  });
+  process.env["TOCK_TEST_SECRET"] = "x";
+  hooks.handle(ended());
+  await eventually("it ran", () => {
+    try {
+      return readFileSync(out, "utf8") !== "";
+    } catch {
+      return false;
+    }
+  });
+  const text = readFileSync(out, "utf8");
+  expect(text).toMatch(/^a b; \$\(c\)\n/);
+  for (const line of [
+    "TOCK_EVENT=ended",
+    "TOCK_USER=alice",
+    "TOCK_DEVICE=alice/phone",
+    "TOCK_SERVICE=ssh",
+    "TOCK_ADDRESS=192.0.2.7",
+    "TOCK_MESSAGE=time",
+  ]) {
+    expect(text.split("\n")).toContain(line);
+  }
+  expect(text).not.toContain("TOCK_TEST_SECRET");
+});
+
+test("one that takes too long is killed with what it started, and the log says so; output is for debug", async () => {
+  const { hooks, told } = makeHooks({
+    onAlarm: ["/bin/sh", "-c", "echo hello; sleep 60 & sleep 60"],
+    timeout: 0.2,
+  });
+  hooks.handle({ kind: "journal-error", message: "full" });
+  await eventually("it is told", () => told.length > 1);
+  expect(told[0]).toEqual({
+    level: "warn",
+    fields: { hook: "/bin/sh", event: "journal-error", signal: "SIGKILL" },
+    text: "hook failed",
+  });
+  expect(told[1]).toMatchObject({ level: "debug", fields: { output: "hello\n" } });
+  expect(hooks.running).toBe(0);
+});
+
+test("eight run at once, the others wait, and too many are left out", async () => {
+  const folder = scratch();
+  const go = join(folder, "go");
+  const { hooks, told } = makeHooks({
+    onClose: ["/bin/sh", "-c", `while [ ! -e ${go} ]; do sleep 0.05; done; echo x >> ${folder}/ran`],
+    timeout: 60,
+  });
+  for (let n = 0; n < 8 + 128 + 5; n++) hooks.handle(ended());
+  expect(hooks.running).toBe(8);
+  expect(told).toEqual([
+    { level: "warn", fields: { hook: "/bin/sh" }, text: "hook left out: too many wait already" },
+  ]);
+  hooks.stop();
+  writeFileSync(go, "");
+});
+
+test("a program that is not there is told, and events without a hook do nothing", async () => {
+  const { hooks, told } = makeHooks({ onClose: ["/nonexistent/program"] });
+  hooks.handle({ kind: "started", version: "1" });
+  hooks.handle(ended());
+  await eventually("it is told", () => told.length > 0);
+  expect(told).toEqual([
+    {
+      level: "warn",
+      fields: { hook: "/nonexistent/program", event: "ended", error: "ENOENT" },
+      text: "hook failed",
+    },
+  ]);
+});
