@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a fresh Debian machine ready: `sh scripts/setup.sh [test|demo]`.
+# Makes a fresh Debian machine ready: `sh scripts/setup.sh [test|demo|bench]`.
 #
 # - As root on Debian and its kin it installs the packages that the tests (or the demo) use. Nothing is
 #   started by that, neither now nor at the next boot.
@@ -23,12 +23,14 @@ codes="oathtool zbar-tools"
 firewalls="ufw firewalld debootstrap"
 manuals="man-db groff"
 browsers="chromium firefox-esr"
+compilers="gcc libc6-dev libsodium-dev"
 
 case $purpose in
   demo) packages="$runtime $network $ssh $watchers" ;;
-  test) packages="$runtime $network $ssh $watchers $knockers $codes $firewalls $manuals $browsers" ;;
+  test) packages="$runtime $network $ssh $watchers $knockers $codes $firewalls $manuals $browsers $compilers" ;;
+  bench) packages="$runtime $network knockd fwknop-client fwknop-server $compilers" ;;
   *)
-    echo "tock: error: setup: expected test or demo, got \"$purpose\"" >&2
+    echo "tock: error: setup: expected test, demo or bench, got \"$purpose\"" >&2
     exit 2
     ;;
 esac

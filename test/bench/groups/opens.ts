@@ -1,0 +1,91 @@
+import { writeFile } from "node:fs/promises";
+import type { Device } from "../../lab/device.ts";
+import { eventually, sleep } from "../../lab/wait.ts";
+import { Flood } from "../lib/flood.ts";
+import type { Network } from "../lib/network.ts";
+import type { Programs } from "../lib/programs.ts";
+import type { Group, Row, Scale } from "../lib/result.ts";
+import { rounded } from "../lib/stats.ts";
+import { TockDoor } from "../lib/tock-door.ts";
+import { between, usageOf } from "../lib/usage.ts";
+
+const SPA = 62_201;
+/** No secret may be used more than 4,096 times in a step. */
+const DEVICES = 12;
+
+/** Authentic packets, each for an address of its own: journal, firewall, log and reply for every one. */
+export async function measureOpens(network: Network, programs: Programs, { quick }: Scale): Promise<Group> {
+  const rows: Row[] = [];
+  let source = 10 * 2 ** 24 + 96 * 2 ** 16 + 1;
+  for (const backend of ["iptables", "nftables"] as const) {
+    const door = await TockDoor.create(network[backend], backend);
+    const devices: Device[] = [];
+    for (let n = 0; n < (quick ? 1 : DEVICES); n++) devices.push(await door.device(`alice/d${n}`));
+    await door.start();
+    const file = network.stranger.path("packets");
+    for (const rate of quick ? [500] : [1_000, 2_500, 5_000, 7_500, 10_000, 15_000, 20_000]) {
+      const count = quick ? 200 : Math.min(2 * rate, 20_000);
+      const packets = Array.from({ length: count }, (_, n) => packetOf(devices, n));
+      await writeFile(file, Buffer.concat(packets));
+      const granted = await grantsIn(door);
+      const flood = new Flood(network.stranger, programs, door.host.address.v4, SPA);
+      const before = usageOf(door.pid);
+      flood.start("each", rate, 10, file, dotted(source));
+      source += count;
+      const { sent, seconds } = await flood.end();
+      const opened = await settled(async () => (await grantsIn(door)) - granted, sent);
+      const { cpuMs } = between(before, usageOf(door.pid));
+      rows.push({
+        name: `tockd ${backend}`,
+        when: `${rate}/s`,
+        lost: sent - opened,
+        figures: {
+          asked: rate,
+          rate: Math.round(sent / seconds),
+          opened,
+          cpuMicrosPerOpen: rounded((cpuMs * 1e3) / opened),
+          opensPerCpuSecond: Math.round(opened / (cpuMs / 1e3)),
+        },
+      });
+      await sleep(200);
+    }
+    await door.stop();
+  }
+  return {
+    id: "opens",
+    rows,
+    notes: [
+      "Each packet is decrypted, written to the journal, opened in the firewall with the kernel's confirmation, logged, and answered. An open costs all threads of the process together cpuMicrosPerOpen on a processor.",
+    ],
+  };
+}
+
+function packetOf(devices: readonly Device[], n: number): Buffer {
+  const device = devices[n % devices.length];
+  if (device === undefined) throw new Error("no device");
+  return device.packet({ replyWanted: true });
+}
+
+/** The log counts: it has a line for each grant that the kernel confirmed. */
+async function grantsIn(door: TockDoor): Promise<number> {
+  return (await door.log()).split('"msg":"granted"').length - 1;
+}
+
+/** What a count has come to once it is all there, or does not grow any more. */
+async function settled(count: () => Promise<number>, most: number): Promise<number> {
+  let last = -1;
+  await eventually(
+    "the count stands still",
+    async () => {
+      const before = last;
+      last = await count();
+      return last >= most || last === before;
+    },
+    { every: 400 },
+  );
+  return last;
+}
+
+function dotted(address: number): string {
+  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join(".");
+}
