@@ -15,7 +15,7 @@ export function commandHelp(command: Command): string {
     `tock ${command.name}: ${command.summary}`,
     `Usage:\n  tock ${command.name} [options] ${words}`.trimEnd(),
     `Options:\n${optionLines({ ...command.options, ...COMMON })}`,
-    ...(command.notes ?? []),
+    ...(command.notes ?? []).map(wrap),
     `Examples:\n${columns(command.examples)}`,
     EXIT_CODES,
   ];
@@ -38,6 +38,19 @@ export function programHelp(commands: readonly Command[]): string {
     EXIT_CODES,
   ];
   return sections.join("\n\n");
+}
+
+const WIDTH = 100;
+
+/** A paragraph in lines of at most 100 characters; breaks that it has already do not count. */
+function wrap(paragraph: string): string {
+  let line = "";
+  const lines: string[] = [];
+  for (const word of paragraph.split(/\s+/)) {
+    if (line !== "" && line.length + 1 + word.length > WIDTH) lines.push(line);
+    line = line === "" || line.length + 1 + word.length > WIDTH ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join("\n");
 }
 
 function optionLines(options: Options): string {

@@ -1,10 +1,7 @@
 import { readdirSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { ask } from "../../client/ask.ts";
 import { ProfileStore } from "../../client/profile-store.ts";
 import { rotate } from "../../client/rotation.ts";
@@ -26,30 +23,6 @@ const manner: Manner = {
   timing: { schedule: [0, 20, 50], timeout: 80, grace: 10, graceAfterNo: 10 },
   replies: true,
 };
-
-let folder: string;
-/** The program in one file: it starts in a third of the time. */
-let program: string;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "tock-kill-"));
-  program = join(folder, "tock.mjs");
-  const banner =
-    "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
-  await build({
-    entryPoints: [CLI],
-    outfile: program,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node24",
-    external: ["@napi-rs/keyring"],
-    banner: { js: banner },
-    logLevel: "error",
-  });
-});
-
-afterAll(() => rm(folder, { recursive: true }));
 
 interface Scenario {
   readonly args: readonly string[];
@@ -106,7 +79,7 @@ async function isKilledAt(
   args: readonly string[],
 ): Promise<boolean> {
   const env = { ...tock.env, KILL_AT: String(step) };
-  const argv = [process.execPath, "--import", HOOK, program, ...args] as const;
+  const argv = [process.execPath, "--import", HOOK, CLI, ...args] as const;
   const output = await run(argv, { env, input: daemon.link() });
   if (output.signal !== "SIGKILL") expect(output.code, `step ${step}: ${output.stderr}`).toBe(0);
   return output.signal === "SIGKILL";

@@ -1,3 +1,4 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,9 +7,18 @@ import { ProfileStore } from "../../../client/profile-store.ts";
 import type { UnixMillis } from "../../../shared/brand.ts";
 import type { Enrolment } from "../../../shared/enrolment.ts";
 import type { FakeDaemon } from "./fake-daemon.ts";
+import { bundle } from "../../../scripts/bundle.ts";
 import { type Output, run } from "../../lab/exec.ts";
 
-export const CLI = fileURLToPath(new URL("../../../client/cli.ts", import.meta.url));
+// Inside the tree, so that the program finds the packages that stay outside of it.
+const build = fileURLToPath(new URL("../../../build/", import.meta.url));
+mkdirSync(build, { recursive: true });
+const folder = mkdtempSync(join(build, "client-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+await bundle("tock", folder);
+
+/** The program in one file, as it is installed: that starts four times as fast as its sources do. */
+export const CLI = join(folder, "tock.js");
 
 /** The real program, as a process of its own, with a profile folder of its own. */
 export class Tock implements AsyncDisposable {
