@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { afterAll } from "vitest";
 import { ProfileStore } from "../../../client/profile-store.ts";
 import type { UnixMillis } from "../../../shared/brand.ts";
 import type { Enrolment } from "../../../shared/enrolment.ts";
@@ -14,7 +15,7 @@ import { type Output, run } from "../../lab/exec.ts";
 const build = fileURLToPath(new URL("../../../build/", import.meta.url));
 mkdirSync(build, { recursive: true });
 const folder = mkdtempSync(join(build, "client-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 await bundle("tock", folder);
 
 /** The program in one file, as it is installed: that starts four times as fast as its sources do. */
