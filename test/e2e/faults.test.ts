@@ -88,7 +88,7 @@ describe.each(BACKENDS)("%s", (backend) => {
   test("an interface that is new, and one that is gone", async () => {
     const { namespace } = scene.server;
     const link = (...args: string[]): Promise<string> => must(["ip", "-n", namespace, "link", ...args]);
-    await link("add", "extra0", "type", "dummy");
+    await link("add", "extra0", "type", "veth", "peer", "name", "extra1");
     await link("set", "extra0", "up");
     await opensAgain();
     await link("del", "extra0");
@@ -98,9 +98,9 @@ describe.each(BACKENDS)("%s", (backend) => {
   });
 
   test("rules flushed by others again and again under load", async () => {
-    let isLoading = true;
+    const over = new AbortController();
     const load = async (): Promise<void> => {
-      while (isLoading) await scene.send(scene.client, 4, device.packet(), { wait: 5 });
+      while (!over.signal.aborted) await scene.send(scene.client, 4, device.packet(), { wait: 5 });
     };
     const loading = load();
     for (let round = 0; round < 6; round++) {
@@ -108,7 +108,7 @@ describe.each(BACKENDS)("%s", (backend) => {
       await scene.server.run(["iptables", "-t", "mangle", "-F"]);
       await sleep(150);
     }
-    isLoading = false;
+    over.abort();
     await loading;
     for (const family of FAMILIES) await scene.shuts(scene.stranger, family);
     await shut();
