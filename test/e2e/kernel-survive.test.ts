@@ -84,7 +84,8 @@ describe.each(BACKENDS)("%s", (backend) => {
     expect(rules).not.toContain("knock-");
     expect(await scene.sees(scene.client, 4)).toBe(true);
     await scene.daemon.must("guard", "on");
-    await eventually("a knock opens", async () => opens(await scene.device("alice/after")), { every: 500 });
+    const device = await scene.device("alice/after");
+    await eventually("a knock opens", () => opens(device), { every: 1_000 });
   });
 
   test("the packets engine takes the walks out", async () => {
