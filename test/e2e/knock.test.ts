@@ -229,4 +229,14 @@ describe.each(BACKENDS)("%s", (backend) => {
     expect(output.code, output.stderr).toBe(3);
     await scene.opens(host, 4);
   });
+
+  test("the lines of tock sequence --nmap open as they stand, with no resolver to ask", async () => {
+    const host = await scene.lab.host("nmap");
+    await scene.daemon.enrol(host, "alice/nmap");
+    const left = STEP_MILLIS - (Date.now() % STEP_MILLIS);
+    if (left < 5_000) await sleep(left + 50);
+    const { stdout } = await scene.tock(host, "sequence", "server", "--nmap");
+    await host.run(["sh", "-c", stdout], { timeout: 60_000 });
+    await scene.opens(host, 4);
+  });
 });
