@@ -1,4 +1,6 @@
+import { uptime } from "node:os";
 import type { UnixMillis } from "../shared/brand.ts";
+import { systemNow } from "./plans.ts";
 
 export interface Clocks {
   /** The clock that packets are judged by; it can be set. */
@@ -8,6 +10,12 @@ export interface Clocks {
   /** Milliseconds since boot, sleep included. */
   readonly boot: () => number;
 }
+
+export const systemClocks: Clocks = {
+  wall: systemNow,
+  monotonic: () => performance.now(),
+  boot: () => uptime() * 1000,
+};
 
 /** Clocks that are corrected drift apart by half a millisecond a second at most; a jump is more than this. */
 const JUMP = 2_000;

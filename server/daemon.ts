@@ -218,10 +218,10 @@ export class Daemon {
       open: (grant) => this.#guard.open(grant),
       users: () => this.#settings.users,
       services: () => this.#settings.services,
-      cut: (source, service) =>
+      cut: (from, service) =>
         this.#firewall.name === "dry-run"
           ? ok(0)
-          : cutConnections(source, service.ports, (line) => this.#log.debug(line)),
+          : cutConnections(from, service.ports, (line) => this.#log.debug(line)),
       emit: this.#audit.emit,
     });
     const control = new LiveControl({

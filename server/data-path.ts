@@ -1,16 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { uptime } from "node:os";
 import { timeStep, type UnixMillis } from "../shared/brand.ts";
 import { ok, type Result } from "../shared/result.ts";
 import { stepAt } from "../shared/time-step.ts";
 import { AfPacketSource } from "./capture/af-packet.ts";
 import { RawUdp } from "./capture/raw-udp.ts";
-import { ClockWatch } from "./clock-watch.ts";
+import { ClockWatch, systemClocks } from "./clock-watch.ts";
 import type { Settings } from "./config/settings.ts";
 import { DeviceTable } from "./core/device-table.ts";
 import type { KnockRules } from "./core/knock-rules.ts";
 import { KnockTracker } from "./core/knock-tracker.ts";
-import type { CaptureStats, PacketSource } from "./core/packet-source.ts";
+import { addStats, type CaptureStats, type PacketSource } from "./core/packet-source.ts";
 import { ReplayWindow } from "./core/replay-window.ts";
 import { Verifier } from "./core/verify.ts";
 import { Gate, type GateParts, type Told } from "./gate.ts";
@@ -58,14 +57,13 @@ export class DataPath {
   #watchdog: Watchdog | undefined;
   #toldBugAt = Number.NEGATIVE_INFINITY;
   /** Packets lost by captures that were replaced. */
-  #before: CaptureStats = { received: 0, lost: 0, refused: 0, delivered: 0 };
+  #before = addStats();
 
   constructor(settings: Settings, parts: PathParts) {
     this.#parts = parts;
     this.#settings = settings;
     this.#policy = policyOf(settings);
-    const clocks = { wall: systemNow, monotonic: () => performance.now(), boot: () => uptime() * 1000 };
-    this.#watch = new ClockWatch(clocks, (to) => this.#jumped(to));
+    this.#watch = new ClockWatch(systemClocks, (to) => this.#jumped(to));
     this.#replays = new ReplayWindow(parts.journal.spent);
     for (const entry of parts.journal.entries) this.#replays.record(entry, entry.source, undefined);
     this.#devices = this.#makeTable(settings);
@@ -88,14 +86,7 @@ export class DataPath {
   }
 
   stats(): CaptureStats {
-    const now = this.#source?.stats();
-    const sum = (name: keyof CaptureStats): number => this.#before[name] + (now?.[name] ?? 0);
-    return {
-      received: sum("received"),
-      lost: sum("lost"),
-      refused: sum("refused"),
-      delivered: sum("delivered"),
-    };
+    return addStats(this.#before, this.#source?.stats());
   }
 
   /** Devices are loaded: derives their keys, and begins to look. */
@@ -142,8 +133,7 @@ export class DataPath {
   /** Opens the capture that new settings need; undefined where the present one will do. */
   openCapture(settings: Settings, { capture }: Changes): Result<PacketSource | undefined> {
     const gate = this.#gate;
-    if (!capture || gate === undefined) return ok(undefined);
-    return this.#openSource(settings, gate);
+    return capture && gate !== undefined ? this.#openSource(settings, gate) : ok(undefined);
   }
 
   /** Goes over to new settings, between two packets. Fails only where the kernel follows knocks; then all is as before. */

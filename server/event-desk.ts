@@ -27,7 +27,6 @@ export async function sendEvents(
 ): Promise<void> {
   const early: Record<string, unknown>[] = [];
   let isLive = false;
-  let gone = false;
   const stop = query.follow
     ? listen((_, record) => {
         if (UNKEPT.has(record.kind)) return;
@@ -37,9 +36,6 @@ export async function sendEvents(
         else early.push(line);
       })
     : () => undefined;
-  const closed = stream.closed.then(() => {
-    gone = true;
-  });
   try {
     do await trail.flush();
     while (trail.state.waiting > 0 && trail.state.trouble === undefined);
@@ -47,14 +43,14 @@ export async function sendEvents(
     // What came since is in `early` already.
     early.length = 0;
     for await (const line of readTrail(folder)) {
-      if (gone || line.seq > upTo) break;
+      if (line.seq > upTo || stream.gone()) break;
       if (!isAsked(query, line)) continue;
       stream.send({ event: line });
       await stream.drained();
     }
     for (const line of early) stream.send({ event: line });
     isLive = true;
-    if (query.follow) await closed;
+    if (query.follow) await stream.closed;
   } finally {
     stop();
   }

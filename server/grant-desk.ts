@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Address, parseAddress } from "../shared/address.ts";
+import { type Address, maskAddress, Network, parseAddress, parseNetwork } from "../shared/address.ts";
 import {
   type DeviceId,
   parseDeviceId,
@@ -32,7 +32,7 @@ export interface DeskParts {
   readonly users: () => readonly User[];
   readonly services: () => readonly Service[];
   /** Cuts what an address has established to a service; gives how many connections that was. */
-  readonly cut: (source: Address, service: Service) => Result<number>;
+  readonly cut: (from: Network, service: Service) => Result<number>;
   readonly emit: (event: AuditEvent) => void;
 }
 
@@ -50,14 +50,17 @@ export class GrantDesk {
     const held = firewall.list();
     if (!held.ok) return held;
     const known = grants.list(now());
-    const views = held.value.flatMap(({ service, source, sourcePort, remaining }) => {
+    const views = held.value.flatMap(({ service, source, prefix, sourcePort, remaining }) => {
+      const address = placeText(source, prefix);
       const owners = known.filter(
         (grant) =>
-          grant.service.name === service && grant.source.equals(source) && grant.sourcePort === sourcePort,
+          grant.service.name === service &&
+          placeText(grant.source, grant.prefix) === address &&
+          grant.sourcePort === sourcePort,
       );
       const what = {
         service,
-        address: source.text,
+        address,
         sourcePort: sourcePort ?? null,
         secondsLeft: Math.ceil(remaining / 1000),
       };
@@ -74,8 +77,8 @@ export class GrantDesk {
     if (!listed.ok) return listed;
     const address = parseAddress(target);
     const isMeant = (view: GrantView): boolean =>
-      [view.id, view.device, view.user].includes(target) ||
-      (address.ok && view.address === address.value.text);
+      [view.id, view.device, view.user, view.address].includes(target) ||
+      (address.ok && networkOf(view)?.contains(address.value) === true);
     const meant = listed.value.filter(isMeant);
     if (meant.length === 0 && !(kill && address.ok)) return err(this.#unknown(target, listed.value));
     const { grants, now } = this.#parts;
@@ -88,14 +91,14 @@ export class GrantDesk {
     }
     const cut = kill ? this.#cut(meant, address.ok ? address.value : undefined) : ok(0);
     for (const { device, service, address } of meant) {
-      const allowed = parseAddress(address);
+      const allowed = networkOf({ address })?.address;
       const name = this.#parts.services().find((each) => each.name === service)?.name;
-      if (!allowed.ok || name === undefined) continue;
+      if (allowed === undefined || name === undefined) continue;
       this.#parts.emit({
         kind: "ended",
         device: device === null ? undefined : (device as DeviceId),
         service: name,
-        allowed: allowed.value,
+        allowed,
         why: "command",
         ...(kill && cut.ok && { cut: cut.value }),
       });
@@ -157,16 +160,18 @@ export class GrantDesk {
   }
 
   #closeUnowned({ service, address }: GrantView): Result<void> {
-    const source = parseAddress(address);
+    const source = networkOf({ address })?.address;
     const name = this.#parts.services().find((each) => each.name === service)?.name;
-    return source.ok && name !== undefined ? this.#parts.firewall.close(name, source.value) : ok(undefined);
+    return source !== undefined && name !== undefined
+      ? this.#parts.firewall.close(name, source)
+      : ok(undefined);
   }
 
   /** An address alone is cut off from every service, also where its grants have ended already. */
   #cut(meant: readonly GrantView[], address: Address | undefined): Result<number> {
     let cut = 0;
     for (const service of this.#parts.services()) {
-      const sources = address === undefined ? sourcesOf(meant, service) : [address];
+      const sources = address === undefined ? sourcesOf(meant, service) : [single(address)];
       for (const source of sources) {
         const done = this.#parts.cut(source, service);
         if (!done.ok) return done;
@@ -198,15 +203,26 @@ function viewOf(device: DeviceId | undefined, what: Omit<GrantView, "id" | "devi
 function isSame(view: GrantView, grant: Grant): boolean {
   return (
     view.service === grant.service.name &&
-    view.address === grant.source.text &&
+    view.address === placeText(grant.source, grant.prefix) &&
     view.sourcePort === (grant.sourcePort ?? null)
   );
 }
 
-function sourcesOf(views: readonly GrantView[], service: Service): Address[] {
+/** An address, or a network by its first address and prefix length. */
+function placeText(source: Address, prefix: number | undefined): string {
+  return prefix === undefined ? source.text : `${maskAddress(source, prefix).text}/${prefix}`;
+}
+
+function single(address: Address): Network {
+  return new Network(address, address.family === 4 ? 32 : 128);
+}
+
+function networkOf({ address }: Pick<GrantView, "address">): Network | undefined {
+  const parsed = parseNetwork(address);
+  return parsed.ok ? parsed.value : undefined;
+}
+
+function sourcesOf(views: readonly GrantView[], service: Service): Network[] {
   const texts = new Set(views.filter((view) => view.service === service.name).map(({ address }) => address));
-  return [...texts].flatMap((text) => {
-    const parsed = parseAddress(text);
-    return parsed.ok ? [parsed.value] : [];
-  });
+  return [...texts].flatMap((address) => networkOf({ address }) ?? []);
 }

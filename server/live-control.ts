@@ -1,5 +1,5 @@
 import type { Server } from "node:net";
-import { parseAddress } from "../shared/address.ts";
+import { Network, parseAddress } from "../shared/address.ts";
 import { TockError } from "../shared/errors.ts";
 import { err, ok, type Result } from "../shared/result.ts";
 import {
@@ -27,6 +27,8 @@ import { groupId } from "./sys/accounts.ts";
 const GROUP = "tock";
 /** As long as a sockaddr_un can be. */
 const MOST_PATH = 107;
+/** Grants that are remembered while the guard is on trial. */
+const MOST_NOTED = 1_000;
 
 export interface ControlParts {
   readonly settings: () => Settings;
@@ -45,7 +47,7 @@ export interface ControlParts {
 export class LiveControl {
   readonly #parts: ControlParts;
   /** What was let in since the guard went on trial: who confirms must have come that way. */
-  readonly #letIn = new Set<string>();
+  readonly #letIn: { readonly service: string; readonly from: Network }[] = [];
 
   constructor(parts: ControlParts) {
     this.#parts = parts;
@@ -98,7 +100,7 @@ export class LiveControl {
 
   #trial(seconds: number, session: Session | null): Result<void> {
     const { guard } = this.#parts;
-    this.#letIn.clear();
+    this.#letIn.length = 0;
     const on = guard.onTrial(seconds, { client: session?.client, clientPort: session?.clientPort });
     if (!on.ok || session === null) return on;
     const client = parseAddress(session.client);
@@ -142,14 +144,20 @@ export class LiveControl {
     );
     if (services.length === 0)
       return refuse(`port ${session.serverPort} is not protected, so it proves nothing`);
-    const isLetIn = client.ok && services.some(({ name }) => this.#letIn.has(`${name} ${client.value.text}`));
+    const isLetIn =
+      client.ok &&
+      this.#letIn.some(
+        ({ service, from }) => services.some(({ name }) => name === service) && from.contains(client.value),
+      );
     if (!isLetIn) return refuse(`no device has let ${session.client} in since the guard is on`);
     return guard.confirm();
   }
 
   #note(event: AuditEvent): void {
     if (event.kind === "granted" && event.via !== "command" && this.#parts.guard.trial !== undefined) {
-      this.#letIn.add(`${event.service} ${event.allowed.text}`);
+      const { service, allowed, prefix } = event;
+      this.#letIn.push({ service, from: new Network(allowed, prefix ?? (allowed.family === 4 ? 32 : 128)) });
+      if (this.#letIn.length > MOST_NOTED) this.#letIn.shift();
     }
   }
 }

@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { TockError } from "../shared/errors.ts";
 import { err, ok, type Result } from "../shared/result.ts";
@@ -95,9 +95,9 @@ export class Metrics {
       help: string,
       values: () => Readonly<Record<string, number>>,
       label?: string,
-    ): void => {
+    ): Counter => {
       // Totals are kept elsewhere; a counter takes them over when it is read.
-      new Counter({
+      return new Counter({
         name,
         help,
         labelNames: label === undefined ? [] : [label],
@@ -109,8 +109,8 @@ export class Metrics {
         },
       });
     };
-    const gauge = (name: string, help: string, value: () => number | undefined): void => {
-      new Gauge({
+    const gauge = (name: string, help: string, value: () => number | undefined): Gauge => {
+      return new Gauge({
         name,
         help,
         registers,
@@ -163,6 +163,11 @@ export class Metrics {
   }
 }
 
+async function answer(response: ServerResponse, metrics: Metrics): Promise<void> {
+  const text = await metrics.text();
+  response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(text);
+}
+
 /** Serves the figures at http://ADDRESS:PORT/metrics, where the configuration asks for it. */
 export function serveMetrics(metrics: Metrics, address: string, port: number): Promise<Result<Server>> {
   const server = createServer((request, response) => {
@@ -170,9 +175,7 @@ export function serveMetrics(metrics: Metrics, address: string, port: number): P
       response.writeHead(404).end();
       return;
     }
-    void metrics.text().then((text) => {
-      response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(text);
-    });
+    void answer(response, metrics);
   });
   server.maxConnections = 16;
   server.requestTimeout = 5_000;

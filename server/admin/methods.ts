@@ -46,6 +46,7 @@ export interface GrantView {
   readonly device: string | null;
   readonly user: string | null;
   readonly service: string;
+  /** An address; of a grant for a network, the network: `198.51.100.0/24`. */
   readonly address: string;
   readonly sourcePort: number | null;
   /** As the kernel has it. */
@@ -128,6 +129,8 @@ export interface Stream {
   send(value: unknown): boolean;
   drained(): Promise<void>;
   readonly closed: Promise<void>;
+  /** Whether the caller has gone. */
+  gone(): boolean;
 }
 
 export type Handlers = {

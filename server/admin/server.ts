@@ -114,6 +114,7 @@ async function answer(socket: Socket, line: string, handlers: Partial<Handlers>)
         send: write,
         drained,
         closed: closing(socket),
+        gone: () => socket.destroyed,
       });
       write(result.ok ? { value: result.value ?? null } : { error: plain(result.error) });
     }

@@ -34,7 +34,7 @@ export function addDoctor(program: Command, context: Context): void {
     });
 }
 
-async function examine(file: string, { now }: Context): Promise<Finding[]> {
+async function examine(file: string, context: Context): Promise<Finding[]> {
   const settings = loadSettings(file);
   if (!settings.ok) {
     return settings.error.map(({ message, hint }) =>
@@ -43,7 +43,7 @@ async function examine(file: string, { now }: Context): Promise<Finding[]> {
   }
   const status = await askDaemon(settings.value.server.socket, "status", undefined);
   const daemon = status.ok
-    ? lookAtDaemon(status.value, now())
+    ? lookAtDaemon(status.value, context.now())
     : [fail("daemon", status.error.message, status.error.hint ?? "look at its log")];
   const isRoot = process.geteuid?.() === 0;
   return [

@@ -21,7 +21,8 @@ interface ExplainFlags {
 }
 
 /** `tockd explain`: what the daemon would do with a packet, and why, by the store and the journal as they are. */
-export function addExplain(program: Command, { ui, now }: Context): void {
+export function addExplain(program: Command, context: Context): void {
+  const { ui } = context;
   program
     .command("explain")
     .description("say what the daemon would do with a packet, and why; changes nothing")
@@ -53,7 +54,7 @@ Examples:
       const payload = payloadOf(what === "-" ? readFileSync(0, "utf8") : what);
       if (payload !== undefined) {
         const frame = { bytes: payload, payloadAt: 0, payloadLength: payload.length };
-        found.push(explainer.packet(frame, from, at ?? now()));
+        found.push(explainer.packet(frame, from, at ?? context.now()));
       } else {
         const file = readCapture(what);
         unwrap(

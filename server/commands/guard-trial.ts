@@ -38,8 +38,9 @@ export async function startTrial(
   seconds: number,
   flags: OnFlags,
   settings: Settings,
-  { ui, now }: Context,
+  context: Context,
 ): Promise<void> {
+  const { ui } = context;
   const { socket, name } = settings.server;
   if (flags.unchecked !== true) await checkWayBack(settings);
   if (clockState()?.synchronised === false) {
@@ -50,7 +51,7 @@ export async function startTrial(
   }
   const session = guardedSession(settings);
   unwrap(await callDaemon(socket, "guard-trial", { seconds, session: session ?? null }));
-  const end = new Date(now() + seconds * 1000).toTimeString().slice(0, 8);
+  const end = new Date(context.now() + seconds * 1000).toTimeString().slice(0, 8);
   ui.out(`guard: on, on trial: it takes itself off in ${seconds} s, at ${end}\n`);
   if (session !== undefined) ui.note(`this session from ${session.client} goes on\n`);
   ui.note(`to keep the guard, in another terminal:

@@ -21,10 +21,12 @@ export function addRun(program: Command): void {
       const human = flags.human === true || process.stdout.isTTY;
       const log = makeLog({ human, verbose: flags.verbose === true });
       const file = configFile(command);
-      // From now on: before the daemon is ready the signal's own effect would be its end.
-      let daemon: Daemon | undefined;
-      process.on("SIGHUP", () => void daemon?.reload());
-      daemon = unwrap(await Daemon.start(settings, log, () => loadSettings(file)));
+      // Until the daemon is ready the signal would be its end.
+      const early = (): void => undefined;
+      process.on("SIGHUP", early);
+      const daemon = unwrap(await Daemon.start(settings, log, () => loadSettings(file)));
+      process.on("SIGHUP", () => void daemon.reload());
+      process.off("SIGHUP", early);
       await new Promise<void>((resolve) => {
         for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
       });

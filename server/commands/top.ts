@@ -63,7 +63,9 @@ export function addTop(program: Command, context: Context): void {
 
 /** One picture: home, each line cleared to its end, the rest cleared. */
 async function screen(command: Command, context: Context, events: readonly string[]): Promise<string> {
-  const { columns = 80, rows = 24 } = process.stdout;
+  // A terminal that does not tell its size has none.
+  const columns = process.stdout.columns || 80;
+  const rows = process.stdout.rows || 24;
   const status = await look(command, "status", undefined);
   const grants = await look(command, "grants", undefined);
   const bold = (text: string): string => (context.ui.colour ? `${ESC}1m${text}${ESC}0m` : text);

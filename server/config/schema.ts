@@ -119,7 +119,6 @@ export type Clock = v.InferOutput<typeof clockSchema>;
 export type Firewall = v.InferOutput<typeof firewallSchema>;
 export type Knock = v.InferOutput<typeof knockSchema>;
 export type Rotation = v.InferOutput<typeof rotationSchema>;
-export type Metrics = v.InferOutput<typeof metricsSchema>;
 export type Hooks = v.InferOutput<typeof hooksSchema>;
 export type ServiceTable = v.InferOutput<typeof serviceSchema>;
 export type UserTable = v.InferOutput<typeof userSchema>;

@@ -21,6 +21,18 @@ export interface CaptureStats {
   readonly delivered: number;
 }
 
+/** Counters of several sources, one after the other. */
+export function addStats(...all: readonly (CaptureStats | undefined)[]): CaptureStats {
+  const sum = (name: keyof CaptureStats): number =>
+    all.reduce((total, stats) => total + (stats?.[name] ?? 0), 0);
+  return {
+    received: sum("received"),
+    lost: sum("lost"),
+    refused: sum("refused"),
+    delivered: sum("delivered"),
+  };
+}
+
 /**
  * The identity tags of the skew window, for a filter in the kernel that drops packets with any other tag.
  * Tags come packed, 8 bytes each; another length throws RangeError. A source whose filter knows no tags ignores

@@ -46,7 +46,9 @@ function unique<T extends { program: string; probe: Probe }>(list: readonly T[])
   const keys = new Set<string>();
   return list.filter(({ program, probe }) => {
     const key = `${program.slice(0, 3)} ${probe.protocol}/${probe.port}`;
-    return !keys.has(key) && keys.add(key);
+    if (keys.has(key)) return false;
+    keys.add(key);
+    return true;
   });
 }
 

@@ -1,4 +1,4 @@
-import { Address } from "../../shared/address.ts";
+import { Address, type Network } from "../../shared/address.ts";
 import { ok, type Result } from "../../shared/result.ts";
 import type { PortRange } from "../core/grant.ts";
 import { NetlinkSocket } from "../sys/netlink.ts";
@@ -51,23 +51,24 @@ export interface Flow {
 }
 
 /**
- * Cuts what `source` has established to these ports: sockets of this machine are closed, and conntrack forgets the
+ * Cuts what a network, or a single address, has established to these ports: sockets of this machine are closed, and conntrack forgets the
  * connections, so that their next packet counts as a new one. Gives how many there were.
  */
-export function cutConnections(source: Address, ports: readonly PortRange[], log: Log): Result<number> {
+export function cutConnections(from: Network, ports: readonly PortRange[], log: Log): Result<number> {
+  const { family } = from.address;
   const isTheirs = (flow: Flow): boolean =>
-    flow.source.equals(source) &&
+    from.contains(flow.source) &&
     ports.some(
       ({ protocol, first, last }) => protocol === flow.protocol && first <= flow.port && flow.port <= last,
     );
   return withSocket((socket) => {
-    const before = dump(socket, source.family);
+    const before = dump(socket, family);
     if (!before.ok) return before;
-    closeSockets(source, ports, log);
-    const after = dump(socket, source.family);
+    closeSockets(from, ports, log);
+    const after = dump(socket, family);
     if (!after.ok) return after;
     for (const flow of after.value.filter(isTheirs)) {
-      const gone = forget(socket, flow, source.family);
+      const gone = forget(socket, flow, family);
       if (!gone.ok) return gone;
     }
     return ok(before.value.filter((flow) => flow.established && isTheirs(flow)).length);
@@ -75,7 +76,7 @@ export function cutConnections(source: Address, ports: readonly PortRange[], log
 }
 
 /** Otherwise the server's next packet would make conntrack follow the connection again, as one of the server's own. */
-function closeSockets(source: Address, ports: readonly PortRange[], log: Log): void {
+function closeSockets(from: Network, ports: readonly PortRange[], log: Log): void {
   const filter = ports
     .filter(({ protocol }) => protocol === "tcp")
     .flatMap(({ first, last }, index) => [
@@ -83,7 +84,7 @@ function closeSockets(source: Address, ports: readonly PortRange[], log: Log): v
       ...["(", "sport", ">=", `:${first}`, "and", "sport", "<=", `:${last}`, ")"],
     ]);
   if (filter.length === 0) return;
-  const where = ["state", "connected", "dst", source.text, "and", "(", ...filter, ")"];
+  const where = ["state", "connected", "dst", from.toString(), "and", "(", ...filter, ")"];
   const destroyed = runCommand(["ss", "-HKtn", ...where], log);
   if (!destroyed.ok) log(`sockets are not closed: ${destroyed.error.message}`);
 }

@@ -277,9 +277,9 @@ describe("reload", () => {
     await scene.opens(scene.client, 4);
     const dropsBefore = (await jsonOf<{ opened: number }>("status", "--json")).opened;
     let sent = 0;
-    let running = true;
-    const traffic = (async () => {
-      while (running) {
+    const traffic = new AbortController();
+    const sending = (async () => {
+      while (!traffic.signal.aborted) {
         await scene.send(scene.client, 6, phone.packet({ lifetime: 600 }));
         sent++;
         await sleep(20);
@@ -300,8 +300,8 @@ describe("reload", () => {
         async () => (await jsonOf<{ reloads: number }>("status", "--json")).reloads > reloads,
       );
     }
-    running = false;
-    await traffic;
+    traffic.abort();
+    await sending;
     const { opened } = await jsonOf<{ opened: number }>("status", "--json");
     expect(opened - dropsBefore).toBe(sent);
     expect(sent).toBeGreaterThan(rounds);

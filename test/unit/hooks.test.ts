@@ -82,7 +82,7 @@ test("one that takes too long is killed with what it started, and the log says s
   expect(hooks.running).toBe(0);
 });
 
-test("eight run at once, the others wait, and too many are left out", async () => {
+test("eight run at once, the others wait, and too many are left out", () => {
   const folder = scratch();
   const go = join(folder, "go");
   const { hooks, told } = makeHooks({
