@@ -21,9 +21,8 @@ export async function sendKnock(
   const sent: Promise<string | undefined>[] = [];
   for (const [index, port] of ports.entries()) {
     if (index > 0) await sleep(spacing);
-    const one = transport === "tcp" ? sendSyn(address, port) : sendDatagram(address, port);
+    const { out, done } = (transport === "tcp" ? sendSyn : sendDatagram)(address, port);
     // The order on the wire is the sequence: the next one waits until this one is out.
-    const { out, done } = one;
     await out;
     sent.push(done);
   }
