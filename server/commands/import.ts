@@ -47,13 +47,14 @@ function tell(
   file: string,
   imported: Result<Imported, readonly Mistake[]>,
   flags: Flags,
-  { ui, hostname, exitWith }: Context,
+  context: Context,
 ): void {
   if (!imported.ok) {
     throw new Failures(
       imported.error.map(({ line, message }) => new TockError("config", `${file}:${line}: ${message}`)),
     );
   }
+  const { ui, hostname } = context;
   const name = flags.name ?? hostname;
   ui.out(importedToml(file, imported.value, { name, addresses: flags.address ?? [hostname] }));
   const { notes, services } = imported.value;
@@ -62,7 +63,7 @@ function tell(
     ui.note(`  ${line === undefined ? "" : `line ${line}: `}${what}: ${why}\n`);
   if (services.length > 0) return;
   ui.note("tock: warning: nothing in it opens a port, so no service came of it\n");
-  exitWith(1);
+  context.exitWith(1);
 }
 
 function read(file: string): string {

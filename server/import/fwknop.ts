@@ -175,12 +175,18 @@ function expiryOf(
   if (day === undefined || /^0+\/0+\/0+$/.test(day.value)) return undefined;
   const [, month = "", date = "", year = ""] = /^(\d{1,2})\/(\d{1,2})\/(\d{4})$/.exec(day.value) ?? [];
   const text = `${year}-${month.padStart(2, "0")}-${date.padStart(2, "0")}`;
-  if (year !== "" && new Date(`${text}T00:00:00Z`).toJSON()?.startsWith(text) === true) return text;
+  if (year !== "" && isDay(text)) return text;
   mistakes.push({
     line: day.line,
     message: `ACCESS_EXPIRE: expected MM/DD/YYYY, got ${JSON.stringify(day.value)}`,
   });
   return undefined;
+}
+
+/** Whether there is such a day: the engine makes the first of March of the 30th of February, or nothing. */
+function isDay(text: string): boolean {
+  const time = Date.parse(`${text}T00:00:00Z`);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
 }
 
 function secondsOf(variable: Variable | undefined, mistakes: Mistake[]): number | undefined {

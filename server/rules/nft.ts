@@ -101,23 +101,6 @@ export function nftRemoval(chains: readonly string[], sets: readonly string[]): 
   ];
 }
 
-/** Lines that take a step out whether it is there or not, for a script that cannot look. */
-export function nftRemovalBlind(step: TimeStep, users: number): string[] {
-  const chains = [undefined, "move", ...Array.from({ length: users }, (_, index) => `u${index}`)];
-  const names = chains.map((part) => nftName(step, part));
-  const sets = Object.entries(OBJECTS).map(
-    ([part, declaration]) => [nftName(step, part), declaration] as const,
-  );
-  return [
-    ...names.map((chain) => `add chain ${T} ${chain}`),
-    ...sets.map(([set, declaration]) => `add ${declare(declaration, set)}`),
-    ...nftRemoval(
-      names,
-      sets.map(([set]) => set),
-    ),
-  ];
-}
-
 /** Walks that open the same for the same networks share a chain. */
 export function groupByTerms(walks: readonly Walk[]): Walk[][] {
   const groups = new Map<string, Walk[]>();

@@ -83,7 +83,7 @@ function walkRules(walk: Walk, step: TimeStep, family: 4 | 6, protocols: readonl
   return [
     ...walk.deny
       .filter((network) => network.address.family === family)
-      .map((network) => `-s ${network} -j RETURN`),
+      .map((network) => `-s ${network.toString()} -j RETURN`),
     ...onPort(last + 1, `${from(last)} ${once} ${opened.join(" ")} -j RETURN`),
     ...stages
       .slice(1)
@@ -102,5 +102,7 @@ function recent(name: string, act: string): string {
 /** A match for each network of the family, with a space after it; nothing to match where anywhere is allowed. */
 function sources(networks: readonly Network[], family: 4 | 6): string[] {
   if (networks.length === 0) return [""];
-  return networks.filter((network) => network.address.family === family).map((network) => `-s ${network} `);
+  return networks
+    .filter((network) => network.address.family === family)
+    .map((network) => `-s ${network.toString()} `);
 }

@@ -47,10 +47,10 @@ describe.each(BACKENDS)("%s", (backend) => {
     const stepNow = (): TimeStep => timeStep(Number(engine.stdout.match(/(?<=^step )\d+/gm)?.at(-1)));
     await using capture = await Capture.start(server, "tcp and src port 22");
 
-    let running = true;
+    const running = new AbortController();
     const flood = (async () => {
       const agent = await stranger.agent();
-      for (let port = 1_024; running; port += 50) {
+      for (let port = 1_024; !running.signal.aborted; port += 50) {
         const from = { mac: stranger.mac, address: stranger.address.v4, port };
         const six = { mac: stranger.mac, address: stranger.address.v6, port };
         const frames = Array.from({ length: 50 }, (_, index) =>
@@ -83,7 +83,7 @@ describe.each(BACKENDS)("%s", (backend) => {
       if (!isOpen) missed.push(`step ${step - FIRST} from ${source}`);
     }
     await engine.waitFor(/^done/m, 90_000);
-    running = false;
+    running.abort();
     await flood;
 
     expect(missed).toEqual([]);
