@@ -1,0 +1,196 @@
+import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { udpFrame } from "../lab/frame.ts";
+import { FAMILIES, Scene } from "../lab/scene.ts";
+import { BACKENDS } from "../lab/tock-server.ts";
+import { sleep } from "../lab/wait.ts";
+
+/**
+ * `npm run soak -- [--time 1h] [--backend nftables]`: one daemon under a mixed load of opens, pings, knocks, replays, junk,
+ * rotations and reloads. Prints a row a minute; the exit code is 1 where a genuine packet was not answered, a stranger got in, or
+ * memory, descriptors, ring or log did not stay as they should.
+ */
+
+const { values } = parseArgs({
+  options: {
+    time: { type: "string", default: "5m" },
+    backend: { type: "string", default: "iptables" },
+    every: { type: "string", default: "60s" },
+  },
+});
+const backend = BACKENDS.find((name) => name === values.backend);
+if (backend === undefined) throw new Error(`--backend: expected one of ${BACKENDS.join(", ")}`);
+const duration = milliseconds(values.time);
+const interval = milliseconds(values.every);
+
+const count = {
+  genuine: 0,
+  answered: 0,
+  resent: 0,
+  knocks: 0,
+  replays: 0,
+  junk: 0,
+  rotations: 0,
+  reloads: 0,
+  leaks: 0,
+};
+interface Sample {
+  readonly megabytes: number;
+  readonly descriptors: number;
+  readonly lost: number;
+  readonly logged: number;
+}
+const samples: Sample[] = [];
+
+await using scene = await Scene.set({
+  backend,
+  services: { ssh: { ports: ["tcp/22"], ttl: "2s", max_ttl: "10s" } },
+  tables: { knock: { transport: "udp" } },
+});
+const device = await scene.device("alice/soak");
+await scene.daemon.enrol(scene.client, "alice/laptop");
+const agent = await scene.client.agent();
+const stranger = await scene.stranger.agent();
+const until = performance.now() + duration;
+const over = (): boolean => performance.now() >= until;
+
+/** An authentic packet, sent again as a client does until it is answered. */
+async function genuine(): Promise<void> {
+  const type = count.genuine % 3 === 2 ? "ping" : "open";
+  const fields = type === "ping" ? { service: undefined } : {};
+  const packet = device.packet({ type, replyWanted: true, ...fields });
+  const payload = count.genuine % 5 === 4 ? device.stun(packet) : packet;
+  const family = FAMILIES[count.genuine % 2] ?? 4;
+  count.genuine++;
+  for (let time = 0; time < 20; time++) {
+    if (time > 0) count.resent++;
+    if ((await agent.udp(scene.spa(family), payload, { wait: 100 })).length > 0) {
+      count.answered++;
+      break;
+    }
+  }
+  await stranger.udp(scene.spa(family), payload);
+  count.replays++;
+}
+
+async function load(): Promise<void> {
+  while (!over()) await Promise.all([genuine(), sleep(20)]);
+}
+
+async function junk(): Promise<void> {
+  while (!over()) {
+    const frames = Array.from({ length: 500 }, (_, index) => {
+      const size = index % 3 === 0 ? 144 : randomBytes(2).readUInt16BE() % 700;
+      const from = { mac: scene.stranger.mac, address: `192.0.2.${50 + (index % 200)}`, port: 1024 + index };
+      const port = index % 4 === 0 ? 10_000 + (randomBytes(2).readUInt16BE() % 22_768) : 62_201;
+      return udpFrame(
+        from,
+        { mac: scene.server.mac, address: scene.server.address.v4, port },
+        randomBytes(size),
+      );
+    });
+    await stranger.frames(scene.stranger.device, frames);
+    count.junk += frames.length;
+    await sleep(200);
+  }
+}
+
+async function knocks(): Promise<void> {
+  while (!over()) {
+    for (const port of device.sequence()) {
+      await agent.udp({ address: scene.server.address.v4, port }, Buffer.alloc(0));
+    }
+    count.knocks++;
+    await sleep(10_000);
+  }
+}
+
+async function changes(): Promise<void> {
+  while (!over()) {
+    await sleep(7_000);
+    if ((await scene.tock(scene.client, "rotate", "server")).code === 0) count.rotations++;
+    await sleep(7_000);
+    if ((await scene.daemon.command("reload")).code === 0) count.reloads++;
+    for (const family of FAMILIES) if (await scene.sees(scene.stranger, family)) count.leaks++;
+  }
+}
+
+async function watch(): Promise<void> {
+  const heads = [
+    "minutes",
+    "genuine",
+    "answered",
+    "replays",
+    "knocks",
+    "junk",
+    "rotated",
+    "reloads",
+    "MB",
+    "fds",
+    "lost",
+    "log kB",
+  ];
+  print(heads);
+  const start = performance.now();
+  while (!over()) {
+    await sleep(Math.min(interval, Math.max(1, until - performance.now())));
+    const sample = await look();
+    samples.push(sample);
+    const minutes = ((performance.now() - start) / 60_000).toFixed(1);
+    const { genuine, answered, replays, knocks, junk, rotations, reloads } = count;
+    const { megabytes, descriptors, lost, logged } = sample;
+    const kept = [megabytes.toFixed(0), descriptors, lost, (logged / 1024).toFixed(0)];
+    print([minutes, genuine, answered, replays, knocks, junk, rotations, reloads, ...kept]);
+  }
+}
+
+async function look(): Promise<Sample> {
+  const { pid, stdout, stderr } = scene.daemon.process;
+  const resident = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  const status = await scene.daemon.command("status", "--json");
+  const { lost = 0 } = JSON.parse(status.stdout) as { lost?: number };
+  return {
+    megabytes: Number(resident) / 1024,
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    lost,
+    logged: stdout.length + stderr.length + sizeOf(scene.daemon.state),
+  };
+}
+
+function sizeOf(folder: string): number {
+  const entries = readdirSync(folder, { withFileTypes: true });
+  return entries.reduce((sum, entry) => {
+    const path = join(folder, entry.name);
+    return sum + (entry.isDirectory() ? sizeOf(path) : statSync(path).size);
+  }, 0);
+}
+
+function print(row: readonly (string | number)[]): void {
+  console.log(row.map((cell) => String(cell).padStart(9)).join(""));
+}
+
+function milliseconds(text: string): number {
+  const [, number, unit] = /^(\d+)(s|m|h)$/.exec(text) ?? [];
+  if (number === undefined) throw new Error(`expected a time such as 30s, 5m or 24h, got ${text}`);
+  return Number(number) * { s: 1e3, m: 60e3, h: 3600e3 }[unit as "s" | "m" | "h"];
+}
+
+await Promise.all([load(), junk(), knocks(), changes(), watch()]);
+
+const problems: string[] = [];
+if (count.genuine === 0) problems.push("nothing was sent");
+if (count.answered < count.genuine)
+  problems.push(`${count.genuine - count.answered} genuine packets not answered`);
+if (count.leaks > 0) problems.push(`a stranger got in ${count.leaks} times`);
+const settled = samples[Math.floor(samples.length / 3)];
+const last = samples.at(-1);
+if (settled && last) {
+  // Garbage is collected when the engine likes to; a leak goes on.
+  if (last.megabytes > settled.megabytes * 1.5 + 20) problems.push("memory grows");
+  if (last.descriptors > settled.descriptors + 4) problems.push("descriptors grow");
+}
+console.log(`${count.resent} packets were sent again before they were answered`);
+console.log(problems.length === 0 ? "all as it should be" : `PROBLEM: ${problems.join("; ")}`);
+process.exitCode = problems.length === 0 ? 0 : 1;
