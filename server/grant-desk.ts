@@ -64,9 +64,10 @@ export class GrantDesk {
         sourcePort: sourcePort ?? null,
         secondsLeft: Math.ceil(remaining / 1000),
       };
+      const devices = new Set(owners.map(({ device }) => device));
       return owners.length === 0
         ? [viewOf(undefined, what)]
-        : owners.map(({ device }) => viewOf(device, what));
+        : [...devices].map((device) => viewOf(device, what));
     });
     return ok(views.sort((a, b) => a.secondsLeft - b.secondsLeft));
   }

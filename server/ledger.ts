@@ -62,11 +62,16 @@ export class Ledger {
   }
 }
 
-function rowOf(grant: Grant): GrantRow {
+/** What is written down of a grant. */
+export function rowOf(grant: Grant): GrantRow {
   const { device, service, source, prefix, sourcePort, connections, expiresAt } = grant;
   return { device, service: service.name, source, prefix, sourcePort, connections, expiresAt };
 }
 
-function keyOf({ device, service, source, sourcePort }: GrantRow): string {
-  return `${device} ${service} ${source.text} ${sourcePort ?? ""}`;
+/**
+ * What tells grants of a device apart: a grant that counts connections, or is for a network, stands in the kernel beside
+ * one that does not, and has a time of its own.
+ */
+export function keyOf({ device, service, source, prefix, sourcePort, connections }: GrantRow): string {
+  return `${device} ${service} ${source.text} ${prefix ?? ""} ${sourcePort ?? ""} ${connections > 0}`;
 }

@@ -5,7 +5,7 @@ import { ok, type Result } from "../shared/result.ts";
 import type { Firewall } from "./core/firewall.ts";
 import type { Grant, Service } from "./core/grant.ts";
 import { grantOf } from "./core/policy.ts";
-import type { Ledger } from "./ledger.ts";
+import { keyOf, type Ledger, rowOf } from "./ledger.ts";
 import type { GrantRow } from "./store/grant-store.ts";
 
 /**
@@ -36,16 +36,17 @@ export class OpenGrants {
       if (service === undefined || row.expiresAt <= now) continue;
       if (!open.has(placeOf(row.service, row.source, row.prefix, row.sourcePort))) continue;
       const grant = grantOf({ ...row, service, lifetime: secondsLeft(row, now) });
-      this.#grants.set(keyOf(grant), grant);
+      this.#grants.set(keyOf(rowOf(grant)), grant);
     }
     return ok(undefined);
   }
 
   add(grant: Grant): void {
-    const before = this.#grants.get(keyOf(grant));
+    const key = keyOf(rowOf(grant));
+    const before = this.#grants.get(key);
     // The kernel never shortens a grant either.
     const kept = before !== undefined && before.expiresAt > grant.expiresAt ? before : grant;
-    this.#grants.set(keyOf(grant), kept);
+    this.#grants.set(key, kept);
     this.#ledger.opened(kept);
   }
 
@@ -79,7 +80,7 @@ export class OpenGrants {
   forget(isGone: (grant: Grant) => boolean, now: UnixMillis): Grant[] {
     const gone = this.list(now).filter(isGone);
     for (const grant of gone) {
-      this.#grants.delete(keyOf(grant));
+      this.#grants.delete(keyOf(rowOf(grant)));
       this.#ledger.ended(grant);
     }
     return gone;
@@ -88,7 +89,7 @@ export class OpenGrants {
   /** Takes out and gives the grants whose time is over. */
   takeOver(now: UnixMillis): Grant[] {
     const over = [...this.#grants.values()].filter((grant) => grant.expiresAt <= now);
-    for (const grant of over) this.#grants.delete(keyOf(grant));
+    for (const grant of over) this.#grants.delete(keyOf(rowOf(grant)));
     return over;
   }
 
@@ -105,7 +106,7 @@ export class OpenGrants {
       const sharing = others.filter((other) => entryOf(other) === entryOf(grant));
       const ended = this.#endOne(grant, sharing, now);
       if (!ended.ok) return ended;
-      this.#grants.delete(keyOf(grant));
+      this.#grants.delete(keyOf(rowOf(grant)));
       this.#ledger.ended(grant);
     }
     return ok(undefined);
@@ -150,8 +151,4 @@ function placeOf(
 
 function secondsLeft({ expiresAt }: { readonly expiresAt: UnixMillis }, now: UnixMillis): Grant["lifetime"] {
   return seconds(Math.max(1, Math.ceil((expiresAt - now) / 1000)));
-}
-
-function keyOf({ device, service, source, sourcePort }: Grant): string {
-  return `${device} ${service.name} ${source.text} ${sourcePort ?? ""}`;
 }

@@ -19,7 +19,7 @@ export class DryRunFirewall implements Firewall {
   readonly #log: Log;
   readonly #now: () => number;
   #guard: Picture | undefined;
-  readonly #grants = new Map<string, OpenGrant & { readonly deadline: number }>();
+  readonly #grants = new Map<string, OpenGrant & { readonly deadline: number; readonly counted: boolean }>();
 
   /** `now` is a monotonic clock in ms. */
   constructor({ log, now }: { readonly log: Log; readonly now: () => number }) {
@@ -55,9 +55,11 @@ export class DryRunFirewall implements Firewall {
         new TockError("firewall", `grant: the guard knows no service ${service.name}`, "is the guard on?"),
       );
     }
-    const key = `${service.name} ${source.text} ${prefix ?? ""} ${sourcePort ?? ""}`;
+    const counted = connections > 0;
+    const key = `${service.name} ${source.text} ${prefix ?? ""} ${sourcePort ?? ""} ${counted}`;
     const deadline = Math.max(this.#grants.get(key)?.deadline ?? 0, this.#now() + lifetime * 1000);
-    this.#grants.set(key, { service: service.name, source, prefix, sourcePort, remaining: 0, deadline });
+    const held = { service: service.name, source, prefix, sourcePort, remaining: 0, deadline, counted };
+    this.#grants.set(key, held);
     const limits = `${sourcePort === undefined ? "" : ` port ${sourcePort}`}${connections > 0 ? `, ${connections} connections` : ""}`;
     this.#log(
       `[dry-run] open ${service.name} to ${source.text}${prefix === undefined ? "" : `/${prefix}`}${limits} for ${lifetime} s`,
@@ -67,8 +69,12 @@ export class DryRunFirewall implements Firewall {
 
   close(service: ServiceName, source: Address, only?: Grant): Result<void> {
     for (const [key, grant] of this.#grants) {
-      if (only !== undefined && (only.prefix !== grant.prefix || only.sourcePort !== grant.sourcePort))
-        continue;
+      const isAnother =
+        only !== undefined &&
+        (only.prefix !== grant.prefix ||
+          only.sourcePort !== grant.sourcePort ||
+          only.connections > 0 !== grant.counted);
+      if (isAnother) continue;
       if (grant.service === service && grant.source.equals(keyIn(grant, source))) this.#grants.delete(key);
     }
     this.#log(`[dry-run] close ${service} to ${source.text}`);
@@ -78,15 +84,13 @@ export class DryRunFirewall implements Firewall {
   list(): Result<OpenGrant[]> {
     const now = this.#now();
     for (const [key, grant] of this.#grants) if (grant.deadline <= now) this.#grants.delete(key);
-    return ok(
-      [...this.#grants.values()].map(({ service, source, prefix, sourcePort, deadline }) => ({
-        service,
-        source,
-        prefix,
-        sourcePort,
-        remaining: deadline - now,
-      })),
-    );
+    const places = new Map<string, OpenGrant>();
+    for (const { service, source, prefix, sourcePort, deadline } of this.#grants.values()) {
+      const place = `${service} ${source.text} ${prefix ?? ""} ${sourcePort ?? ""}`;
+      const remaining = Math.max(places.get(place)?.remaining ?? 0, deadline - now);
+      places.set(place, { service, source, prefix, sourcePort, remaining });
+    }
+    return ok([...places.values()]);
   }
 
   watch(): () => void {

@@ -15,18 +15,17 @@ export interface GrantRow {
   readonly expiresAt: UnixMillis;
 }
 
-type Key = Pick<GrantRow, "device" | "service" | "source" | "sourcePort">;
-
 /** What the daemon notes now and then, in one transaction each time. */
 export interface Notes {
   readonly opened: Iterable<GrantRow>;
-  readonly ended: Iterable<Key>;
+  readonly ended: Iterable<GrantRow>;
   readonly used: Iterable<{ readonly id: DeviceId; readonly at: UnixMillis; readonly source: string }>;
 }
 
-const PUT = `INSERT OR REPLACE INTO open_grant (device, service, source, port, prefix, connections, expires)
-  VALUES (?, ?, ?, ?, ?, ?, ?)`;
-const DELETE = "DELETE FROM open_grant WHERE device = ? AND service = ? AND source = ? AND port = ?";
+const KEY = ["device", "service", "source", "prefix", "port", "counted"] as const;
+const PUT = `INSERT OR REPLACE INTO open_grant (${KEY.join(", ")}, connections, expires)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+const DELETE = `DELETE FROM open_grant WHERE ${KEY.map((column) => `${column} = ?`).join(" AND ")}`;
 
 /** Owners of open grants, and when devices were used: nothing that a crash may not cost the last second of. */
 export class GrantStore {
@@ -42,9 +41,8 @@ export class GrantStore {
   note({ opened, ended, used }: Notes, now: UnixMillis): Result<void> {
     return attempt(this.#file, () =>
       this.#db.write(() => {
-        for (const key of ended) this.#db.run(DELETE, ...keyOf(key));
-        for (const row of opened)
-          this.#db.run(PUT, ...keyOf(row), row.prefix ?? null, row.connections, row.expiresAt);
+        for (const row of ended) this.#db.run(DELETE, ...keyOf(row));
+        for (const row of opened) this.#db.run(PUT, ...keyOf(row), row.connections, row.expiresAt);
         this.#db.run("DELETE FROM open_grant WHERE expires <= ?", now);
         for (const { id, at, source } of used) {
           this.#db.run("UPDATE device SET used = ?, used_from = ? WHERE id = ?", at, source, id);
@@ -58,9 +56,10 @@ export class GrantStore {
   }
 }
 
-/** Port 0 stands for any: no two rows with NULL would ever be the same. */
-function keyOf({ device, service, source, sourcePort }: Key): [string, string, string, number] {
-  return [device, service, source.text, sourcePort ?? 0];
+/** The values of `KEY`. Prefix 0 stands for none and port 0 for any: no two rows with NULL would ever be the same. */
+function keyOf(row: GrantRow): (string | number)[] {
+  const { device, service, source, prefix, sourcePort, connections } = row;
+  return [device, service, source.text, prefix ?? 0, sourcePort ?? 0, connections > 0 ? 1 : 0];
 }
 
 function toGrant(row: Record<string, unknown>): GrantRow[] {
@@ -71,7 +70,7 @@ function toGrant(row: Record<string, unknown>): GrantRow[] {
       device: row["device"] as DeviceId,
       service: row["service"] as ServiceName,
       source: source.value,
-      prefix: row["prefix"] === null ? undefined : Number(row["prefix"]),
+      prefix: row["prefix"] === 0 ? undefined : Number(row["prefix"]),
       sourcePort: row["port"] === 0 ? undefined : (row["port"] as Port),
       connections: Number(row["connections"]),
       expiresAt: Number(row["expires"]) as UnixMillis,

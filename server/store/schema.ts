@@ -67,6 +67,24 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (device, service, source, port)
   ) STRICT, WITHOUT ROWID;
   `,
+  // A device may have several kinds of grants for one address, each with a time of its own.
+  `
+  ALTER TABLE open_grant RENAME TO open_grant_2;
+  CREATE TABLE open_grant (
+    device TEXT NOT NULL,
+    service TEXT NOT NULL,
+    source TEXT NOT NULL,
+    prefix INTEGER NOT NULL,
+    port INTEGER NOT NULL,
+    counted INTEGER NOT NULL CHECK (counted IN (0, 1)),
+    connections INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (device, service, source, prefix, port, counted)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO open_grant
+    SELECT device, service, source, ifnull(prefix, 0), port, connections > 0, connections, expires FROM open_grant_2;
+  DROP TABLE open_grant_2;
+  `,
 ];
 
 /** Brings the database to this version's schema, all or nothing. One of another program or of a newer tockd is refused. */

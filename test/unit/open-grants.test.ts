@@ -30,7 +30,10 @@ beforeEach(() => {
   firewall = new DryRunFirewall({ log: () => undefined, now: () => now });
   unwrap(firewall.guardOn({ services: [ssh], silent: [] }));
   restart();
-  onTestFinished(() => store.close());
+  onTestFinished(() => {
+    ledger.flush();
+    store.close();
+  });
 });
 
 /** The daemon's memory as a new process finds it. */
@@ -131,6 +134,23 @@ describe("closing", () => {
     open("alice/laptop", 300, { source: address("192.0.2.9") });
     grants.closeAll(deviceId("alice/laptop"), now);
     expect([held(), owners()]).toEqual([[`${HERE} 20`], ["alice/phone"]]);
+  });
+
+  test.each([
+    ["counted, then any number", { connections: 5 }, {}],
+    ["any number, then counted", {}, { connections: 5 }],
+    ["a network, then the address", { prefix: 24 }, {}],
+  ] as const)("what one device opened twice for an address ends twice: %s", (_, first, second) => {
+    for (const isRestarted of [false, true]) {
+      open("mallory/phone", 300, first);
+      open("mallory/phone", 200, second);
+      ledger.flush();
+      if (isRestarted) restart();
+      grants.closeAll(deviceId("mallory/phone"), now);
+      expect([held(), owners()]).toEqual([[], []]);
+      ledger.flush();
+      expect(unwrap(store.grants.all())).toEqual([]);
+    }
   });
 });
 

@@ -134,7 +134,7 @@ describe("a store is refused that", () => {
     [
       "comes from a newer tockd",
       (file: string) => sql(file, "PRAGMA user_version = 99"),
-      "io: device store STATE/tock.db: version 99, and this tockd knows 2",
+      "io: device store STATE/tock.db: version 99, and this tockd knows 3",
     ],
     [
       "belongs to another program",
