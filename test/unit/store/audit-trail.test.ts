@@ -137,6 +137,18 @@ describe("the audit trail", () => {
     expect((await verifyTrail(folder)).problems).toEqual([]);
   });
 
+  test("what a write left behind that failed halfway goes before the next one", async () => {
+    const folder = scratch();
+    const trail = openTrail(folder);
+    trail.append({ kind: "granted", device: "alice/a" });
+    await trail.flush();
+    appendFileSync(trailFile(folder, 0), "x".repeat(1000));
+    trail.append({ kind: "granted", device: "alice/b" });
+    await trail.close();
+    expect((await verifyTrail(folder)).problems).toEqual([]);
+    expect((await linesOf(folder)).map(({ device }) => device)).toEqual(["alice/a", "alice/b"]);
+  });
+
   test("lines that went with a crash are told, and stay missing for good", async () => {
     const folder = scratch();
     await write(folder, names);
