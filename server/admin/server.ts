@@ -105,7 +105,9 @@ async function answer(socket: Socket, line: string, handlers: Partial<Handlers>)
   };
   try {
     const call = parseCall(line);
-    const handler = call.ok ? handlers[call.value.method] : undefined;
+    // A method's own name alone: every object has a constructor, too.
+    const isMethod = call.ok && Object.hasOwn(handlers, call.value.method);
+    const handler = isMethod ? handlers[call.value.method] : undefined;
     if (!call.ok || handler === undefined) {
       const message = call.ok ? `"${call.value.method}" is not for this socket` : call.error.message;
       write({ error: { code: "permission", message } });

@@ -11,7 +11,7 @@ export function mutate(
   words: readonly Uint8Array[],
   random: Random,
 ): Uint8Array {
-  let bytes: Uint8Array = base.slice();
+  let bytes: Uint8Array = new Uint8Array(base);
   for (let left = 1 << random.below(4); left > 0; left--) bytes = change(bytes, other, words, random);
   return bytes.length > MOST_BYTES ? bytes.subarray(0, MOST_BYTES) : bytes;
 }
