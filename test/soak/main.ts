@@ -64,9 +64,11 @@ async function genuine(): Promise<void> {
   const payload = count.genuine % 5 === 4 ? device.stun(packet) : packet;
   const family = FAMILIES[count.genuine % 2] ?? 4;
   count.genuine++;
+  // From one port, as a client does: a duplicate from another one is told nothing.
+  const from = { address: scene.client.at(family), port: 33_000 + (count.genuine % 27_000) };
   for (let time = 0; time < 20; time++) {
     if (time > 0) count.resent++;
-    if ((await agent.udp(scene.spa(family), payload, { wait: 100 })).length > 0) {
+    if ((await agent.udp(scene.spa(family), payload, { from, wait: 100 })).length > 0) {
       count.answered++;
       break;
     }
