@@ -66,7 +66,7 @@ describe.each(BACKENDS)("%s", (backend) => {
   });
 
   test("without a confirmation it takes itself off, and says so", async () => {
-    await scene.daemon.must("guard", "on", "--confirm", "5s");
+    await scene.daemon.must("guard", "on", "--unchecked", "--confirm", "5s");
     expect(await scene.sees(scene.stranger, 4)).toBe(false);
     expect(await scene.sees(scene.stranger, 6)).toBe(false);
     await scene.opens(scene.stranger, 4);
@@ -78,7 +78,7 @@ describe.each(BACKENDS)("%s", (backend) => {
   });
 
   test("also when the daemon and the shell that asked are killed; the next daemon clears up", async () => {
-    await scene.daemon.must("guard", "on", "--confirm", "8s");
+    await scene.daemon.must("guard", "on", "--unchecked", "--confirm", "8s");
     await scene.daemon.stop("SIGKILL");
     expect(await scene.sees(scene.stranger, 4)).toBe(false);
     await scene.opens(scene.stranger, 4);
@@ -92,7 +92,7 @@ describe.each(BACKENDS)("%s", (backend) => {
   });
 
   test("a daemon that comes back meanwhile goes on with it, and --force keeps it at the console", async () => {
-    await scene.daemon.must("guard", "on", "--confirm", "60s");
+    await scene.daemon.must("guard", "on", "--unchecked", "--confirm", "60s");
     await scene.daemon.restart("SIGKILL");
     expect(await status()).toMatchObject({ guard: "on", trial: expect.any(Number) as number });
     await scene.daemon.must("guard", "confirm", "--force");
