@@ -17,6 +17,7 @@ import type { KernelEngine } from "./kernel/engine.ts";
 import { followByKernel } from "./kernel/follow.ts";
 import type { Log } from "./log.ts";
 import { capturePlanOf, isKnockUsed, mayKnock, policyOf, systemNow } from "./plans.ts";
+import { pooledRandom } from "./random-pool.ts";
 import type { Changes } from "./reload.ts";
 import { StepClock } from "./step-clock.ts";
 import type { Journal } from "./store/journal.ts";
@@ -24,7 +25,7 @@ import type { Firewall } from "./core/firewall.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** Devices derived at once while new tables are made beside those in use. */
-const SLICE = 128;
+const SLICE = 256;
 const BUG_MILLIS = 10_000;
 
 export interface PathParts extends Pick<GateParts, "counters" | "secrets" | "checkCode" | "used" | "emit"> {
@@ -82,7 +83,7 @@ export class DataPath {
 
   /** Tags that packets may carry now. */
   get tags(): number {
-    return this.#devices.packTags().length / 8;
+    return this.#devices.tags;
   }
 
   stats(): CaptureStats {
@@ -269,7 +270,7 @@ export class DataPath {
     this.#raw = raw.value;
     const gate = new Gate({
       now: this.#watch.now,
-      random: (bytes) => randomBytes(bytes),
+      random: pooledRandom(),
       verifier: this.#verifier,
       knocks: this.#knocks,
       replays: this.#replays,

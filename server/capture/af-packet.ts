@@ -1,7 +1,7 @@
 import { ok, type Result } from "../../shared/result.ts";
 import { type CapturePlan, Frame, parseFrame } from "../core/frame.ts";
 import type { CaptureStats, FrameHandler, PacketSource, TagFilter } from "../core/packet-source.ts";
-import { AdaptivePoll } from "./adaptive-poll.ts";
+import { AdaptivePoll, type Drained } from "./adaptive-poll.ts";
 import { KernelFilter } from "./kernel-filter.ts";
 import { Ring } from "./ring.ts";
 
@@ -9,6 +9,9 @@ import { Ring } from "./ring.ts";
 const ETHER_TYPES = [0x0800, 0x86dd] as const;
 /** 2 ms at a million packets per second; 2 MiB for each address family. */
 const SLOTS = 2048;
+/** Milliseconds of reading after which everybody else gets a turn, and packets between two looks at the clock. */
+const TURN = 2;
+const BATCH = 16;
 
 export interface CaptureOptions {
   /** False leaves the tags to the consumer, as on machines without CAP_BPF. Default true. */
@@ -27,7 +30,7 @@ export class AfPacketSource implements PacketSource {
   readonly #rings: readonly Ring[];
   readonly #filter: KernelFilter;
   readonly #polls: readonly AdaptivePoll[];
-  readonly #readers: readonly (() => number)[];
+  readonly #readers: readonly (() => Drained)[];
   #refused = 0;
   #delivered = 0;
 
@@ -45,7 +48,7 @@ export class AfPacketSource implements PacketSource {
       reader(ring, (at: number, length: number): void => this.#receive(frame, at, length)),
     );
     this.#polls = sockets.map(
-      ({ ring }, index) => new AdaptivePoll(ring.fd, this.#readers[index] ?? (() => 0)),
+      ({ ring }, index) => new AdaptivePoll(ring.fd, this.#readers[index] ?? (() => "nothing")),
     );
   }
 
@@ -79,7 +82,7 @@ export class AfPacketSource implements PacketSource {
   }
 
   drain(): void {
-    for (const read of this.#readers) while (read() > 0);
+    for (const read of this.#readers) while (read() !== "nothing");
   }
 
   close(): void {
@@ -98,12 +101,20 @@ export class AfPacketSource implements PacketSource {
   }
 }
 
-/** What reads a ring once and gives how many packets there were. */
-function reader(ring: Ring, receive: (at: number, length: number) => void): () => number {
+/** What reads a ring until it is empty or its time is up. */
+function reader(ring: Ring, receive: (at: number, length: number) => void): () => Drained {
   return () => {
-    const count = ring.drain(receive);
-    if (count === 0) ring.clearError();
-    return count;
+    const until = performance.now() + TURN;
+    let total = 0;
+    for (;;) {
+      const count = ring.drain(receive, BATCH);
+      total += count;
+      if (count < BATCH) break;
+      if (performance.now() > until) return "some";
+    }
+    if (total > 0) return "all";
+    ring.clearError();
+    return "nothing";
   };
 }
 

@@ -88,12 +88,12 @@ export class Ring {
   }
 
   /**
-   * Calls `receive` for each packet that is there, with its offset in the frame's memory and its length; at most one
-   * round of the ring. Arrival time and interface are in the frame already. Gives how many there were.
+   * Calls `receive` for each packet that is there, at most so many, with its offset in the frame's memory and its length.
+   * Arrival time and interface are in the frame already. Gives how many there were.
    */
-  drain(receive: (at: number, length: number) => void): number {
+  drain(receive: (at: number, length: number) => void, most: number): number {
     let count = 0;
-    while (count < this.#slots && !this.#closed) {
+    while (count < most && !this.#closed) {
       const slot = this.#next * SLOT_BYTES;
       const word = slot / 4;
       if ((Atomics.load(this.#words, word + STATUS) & TP_STATUS_USER) === 0) break;

@@ -63,6 +63,11 @@ export class DeviceTable {
     return this.#byId.size;
   }
 
+  /** Tags that packets may carry, now or in the step to come. */
+  get tags(): number {
+    return this.#indexes().reduce((sum, { tags }) => sum + tags.size, 0);
+  }
+
   /** Adds a device, or replaces the one of the same id. In effect at once in every step that is derived already. */
   put(device: Device, mayKnock: boolean): void {
     const known = this.#byId.get(device.id);

@@ -20,7 +20,7 @@ test("everything is read: at rest, under load, and at rest again", async () => {
     seen.push(...texts);
     // One more for each that was read is load without end: the next wake-up follows at once.
     if (toSend > 0) socket.send(`load ${toSend--}`);
-    return texts.length;
+    return texts.length > 0 ? "all" : "nothing";
   });
   for (let round = 0; round < 3; round++) {
     socket.send("rest");
@@ -42,7 +42,7 @@ test("it may be closed while it reads", async () => {
       socket.receiveAll();
       socket.send("more");
       if (++drains === closeAt) poll.close();
-      return 1;
+      return closeAt === 2 ? "some" : "all";
     });
     socket.send("first");
     await eventually("it is closed", () => drains === closeAt);
@@ -56,10 +56,27 @@ test("nothing is read after it was closed under load", async () => {
   const poll = new AdaptivePoll(socket.fd, () => {
     socket.receiveAll();
     socket.send("more");
-    return ++drains;
+    drains++;
+    return "all";
   });
   socket.send("first");
   await eventually("it is under load", () => drains > 20);
+  poll.close();
+  const before = drains;
+  await sleep(20);
+  expect(drains).toBe(before);
+});
+
+test("what never comes to an end keeps nobody else from their turn", async () => {
+  let drains = 0;
+  const poll = new AdaptivePoll(socket.fd, () => {
+    socket.receiveAll();
+    drains++;
+    return "some";
+  });
+  socket.send("first");
+  await eventually("it reads without end", () => drains > 20);
+  await sleep(1);
   poll.close();
   const before = drains;
   await sleep(20);
