@@ -6,7 +6,7 @@ import { AfPacketSource } from "./capture/af-packet.ts";
 import { RawUdp } from "./capture/raw-udp.ts";
 import { ClockWatch, systemClocks } from "./clock-watch.ts";
 import type { Settings } from "./config/settings.ts";
-import { DeviceTable } from "./core/device-table.ts";
+import type { DeviceTable } from "./core/device-table.ts";
 import type { KnockRules } from "./core/knock-rules.ts";
 import { KnockTracker } from "./core/knock-tracker.ts";
 import { addStats, type CaptureStats, type PacketSource } from "./core/packet-source.ts";
@@ -16,7 +16,7 @@ import { Gate, type GateParts, type Told } from "./gate.ts";
 import type { KernelEngine } from "./kernel/engine.ts";
 import { followByKernel } from "./kernel/follow.ts";
 import type { Log } from "./log.ts";
-import { capturePlanOf, isKnockUsed, mayKnock, policyOf, systemNow } from "./plans.ts";
+import { capturePlanOf, emptyTable, mayKnock, policyOf, systemNow } from "./plans.ts";
 import { pooledRandom } from "./random-pool.ts";
 import type { Changes } from "./reload.ts";
 import { StepClock } from "./step-clock.ts";
@@ -180,17 +180,8 @@ export class DataPath {
   }
 
   #makeTable(settings: Settings): DeviceTable {
-    const feed = {
-      add: (tags: Uint8Array): void => this.#feed(table)?.add(tags),
-      remove: (tags: Uint8Array): void => this.#feed(table)?.remove(tags),
-    };
-    const table: DeviceTable = new DeviceTable({
-      serverId: this.#parts.serverId,
-      skew: settings.skew,
-      knock: isKnockUsed(settings) ? settings.knock : undefined,
-      seed: this.#seed,
-      feed,
-    });
+    const { serverId } = this.#parts;
+    const table: DeviceTable = emptyTable(settings, serverId, this.#seed, () => this.#feed(table));
     return table;
   }
 

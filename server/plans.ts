@@ -1,10 +1,13 @@
 import { type Port, seconds, type UnixMillis, unixMillis, userOf } from "../shared/brand.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Device } from "./core/device.ts";
+import { DeviceTable } from "./core/device-table.ts";
 import type { GuardPlan, Width } from "./core/firewall.ts";
 import type { CapturePlan } from "./core/frame.ts";
 import type { Door } from "./core/knock-rules.ts";
+import type { TagFilter } from "./core/packet-source.ts";
 import type { Policy } from "./core/policy.ts";
+import type { HashSeed } from "./core/tag-table.ts";
 
 /** What the settings mean to each part of the daemon. */
 
@@ -29,6 +32,22 @@ export function mayKnock(settings: Settings, device: Device): boolean {
 export function capturePlanOf(settings: Settings): CapturePlan {
   const { first, last, transport } = settings.knock;
   return { spa: settings.server.port, knock: isKnockUsed(settings) ? { first, last, transport } : undefined };
+}
+
+/** A table of no device yet; what packets may carry goes to the feed, as long as there is one. */
+export function emptyTable(
+  settings: Settings,
+  serverId: Uint8Array,
+  seed: HashSeed,
+  feed: () => Pick<TagFilter, "add" | "remove"> | undefined,
+): DeviceTable {
+  return new DeviceTable({
+    serverId,
+    skew: settings.skew,
+    knock: isKnockUsed(settings) ? settings.knock : undefined,
+    seed,
+    feed: { add: (tags) => feed()?.add(tags), remove: (tags) => feed()?.remove(tags) },
+  });
 }
 
 /** The SPA port and the knock range are dropped for everybody, so that they look like any other dropped port. */
