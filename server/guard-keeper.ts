@@ -63,11 +63,13 @@ export class GuardKeeper {
 
   /**
    * Opens a grant. While the guard cannot be put back this fails, also where the kernel took the grant: nobody knows
-   * then what the firewall does with it.
+   * then what the firewall does with it. While the owner has it off there is nothing to open and nothing that is shut:
+   * clients that ask before they connect, as ssh does, must get in then too.
    */
   open(grant: Grant): Result<void> {
     const opened = this.#firewall.open(grant);
-    return opened.ok && this.#trouble !== undefined ? err(this.#trouble) : opened;
+    if (!opened.ok) return this.#isOff() ? ok(undefined) : opened;
+    return this.#trouble === undefined ? opened : err(this.#trouble);
   }
 
   /** The guard is wanted from now on only if it could be put on. */
@@ -168,6 +170,13 @@ export class GuardKeeper {
 
   #isWanted(): boolean {
     return this.#wish.isOn || this.#liveTrial() !== undefined;
+  }
+
+  /** The owner wants no guard, and the kernel has none. */
+  #isOff(): boolean {
+    if (this.#isWanted()) return false;
+    const state = this.#firewall.guardState(this.#plan);
+    return state.ok && state.value === "off";
   }
 
   /** The plan, with the trial's time where it is on trial. */

@@ -17,6 +17,7 @@ import {
   deleteEntry,
   destroySet,
   dumpSet,
+  ENOENT,
   type Entry,
   IPSET_ERR_EXIST,
   listNames,
@@ -78,7 +79,7 @@ export class IpsetStore implements GrantStore {
   remove(set: GrantSet, key: GrantKey): Result<void> {
     for (const entry of entriesOf(key)) {
       const gone = deleteEntry(this.#socket, specOf(set), entry);
-      if (!gone.ok && gone.error.code !== IPSET_ERR_EXIST)
+      if (!gone.ok && gone.error.code !== IPSET_ERR_EXIST && gone.error.code !== ENOENT)
         return err(refusal(`ipset del ${nameOf(set)}`, gone.error));
       this.#deadlines.delete(memoryKey(set, entry));
     }

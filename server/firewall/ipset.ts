@@ -44,7 +44,8 @@ const LIST_NAMES = 2;
 const MAX_ELEMENTS = 1_048_576;
 /** First revisions of the types that know counters; every later kernel keeps them. */
 const TYPES = { address: { name: "hash:ip", revision: 1 }, port: { name: "hash:ip,port", revision: 2 } };
-const ENOENT = 2;
+/** The set is not there; an element that is not there is IPSET_ERR_EXIST. */
+export const ENOENT = 2;
 export const IPSET_ERR_EXIST = 4103;
 
 export interface SetSpec {

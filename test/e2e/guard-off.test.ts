@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tock } from "../lab/programs.ts";
+import { Scene } from "../lab/scene.ts";
+import { SshServer } from "../lab/sshd.ts";
+import { BACKENDS } from "../lab/tock-server.ts";
+
+/** With the guard off everybody gets in, those whose ssh asks first included: it is the way back. */
+
+describe.each(BACKENDS)("%s", (backend) => {
+  let scene: Scene;
+  let sshd: SshServer;
+
+  beforeAll(async () => {
+    scene = await Scene.set({ backend }, []);
+    sshd = await SshServer.start(scene.server);
+    await scene.daemon.enrol(scene.client, "alice/laptop");
+    await scene.daemon.must("guard", "off");
+  });
+  afterAll(() => scene[Symbol.asyncDispose]());
+
+  test("a device may ask, and close again", async () => {
+    const opened = await scene.tock(scene.client, "open", "server");
+    expect([opened.code, opened.stdout]).toEqual([0, expect.stringMatching(/^opened ssh/)]);
+    const closed = await scene.tock(scene.client, "close", "server");
+    expect([closed.code, closed.stdout]).toEqual([0, expect.stringMatching(/^closed ssh/)]);
+  });
+
+  test("ssh logs in by its ProxyCommand", async () => {
+    const proxy = `ProxyCommand=${tock("proxy", "server", "%h", "%p").join(" ")}`;
+    const options = [...sshd.options(10), "-o", proxy];
+    const target = `root@${scene.server.address.v4}`;
+    const { code, stdout, stderr } = await scene.client.run(["ssh", ...options, target, "echo in"]);
+    expect([code, stdout], stderr).toEqual([0, "in\n"]);
+  });
+
+  test("what was asked for meanwhile is not open once the guard is on", async () => {
+    await scene.tock(scene.client, "open", "server");
+    await scene.daemon.must("guard", "on", "--unchecked");
+    expect(await scene.sees(scene.client, 4)).toBe(false);
+  });
+});
