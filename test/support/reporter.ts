@@ -6,6 +6,7 @@ import { lack } from "./root.ts";
 /**
  * Ends the run with the names of the tests that were skipped and one line `N passed, N failed[, N skipped]`.
  * A file or suite that fails outside its tests, and an error nobody caught, each count as one failure.
+ * Tests that needed another try are named too.
  * With TEST_SUMMARY=FILE the counts are written there as JSON instead, for a script that has a line of its own.
  */
 export default class SummaryReporter implements Reporter {
@@ -18,11 +19,13 @@ export default class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const counts = { passed: 0, failed: unhandled.length, skipped: 0 };
     const skipped: string[] = [];
+    const again: string[] = [];
     for (const module of modules) {
       counts.failed += module.errors().length;
       for (const suite of module.children.allSuites()) counts.failed += suite.errors().length;
       for (const test of module.children.allTests()) {
         const { state } = test.result();
+        if (test.diagnostic()?.flaky === true) again.push(`  ${module.relativeModuleId}: ${test.fullName}`);
         if (state === "passed") counts.passed++;
         else if (state === "failed") counts.failed++;
         else {
@@ -31,6 +34,7 @@ export default class SummaryReporter implements Reporter {
         }
       }
     }
+    if (again.length > 0) console.log(`Passed only when tried again:\n${again.join("\n")}\n`);
     if (skipped.length > 0 && !this.#chosenByName) console.log(`${heading()}\n${skipped.join("\n")}\n`);
     const file = process.env["TEST_SUMMARY"];
     if (file === undefined) console.log(summaryLine(counts));
