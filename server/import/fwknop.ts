@@ -24,7 +24,7 @@ interface State {
   readonly services: ServiceList;
   readonly notes: Note[];
   readonly mistakes: Mistake[];
-  readonly users: ImportedUser[];
+  readonly users: Omit<ImportedUser, "services">[];
   readonly cycles: { open: (readonly string[])[]; close: (readonly string[])[] };
 }
 
@@ -43,7 +43,7 @@ export function importFwknop(access: string, fwknopd?: string): Result<Imported,
   if (state.mistakes.length > 0) return err(state.mistakes);
   return ok({
     services: state.services.list(),
-    users: state.users,
+    users: state.users.map((user) => ({ ...user, services: state.services.namesOf(user.name) })),
     port: server?.port,
     transport: undefined,
     backend: "iptables",
@@ -91,10 +91,10 @@ function readStanza(variables: readonly Variable[], number: number, state: State
       what: what("require_source_address"),
       why: "a packet must name the address that it comes from: behind a NAT that is the outside one",
     });
-  const services = state.services.take(ports, name, ttl, maxTtl);
+  state.services.take(name, ports, name, ttl, maxTtl);
   const maxOfUser = maxTtl ?? ttl;
   const device = `${name}/laptop`;
-  state.users.push({ name, services, networks, expires, knock: false, address, maxTtl: maxOfUser, device });
+  state.users.push({ name, networks, expires, knock: false, address, maxTtl: maxOfUser, device });
 }
 
 /** What a command cycle opens; its programs go to the hooks. */
@@ -205,7 +205,7 @@ function isYes(variable: Variable | undefined): boolean {
   return /^y/i.test(variable?.value ?? "");
 }
 
-function freeName(wish: string, users: readonly ImportedUser[]): string {
+function freeName(wish: string, users: readonly Pick<ImportedUser, "name">[]): string {
   const isTaken = (name: string): boolean => users.some((user) => user.name === name);
   for (let count = 1; ; count++) {
     const name = count === 1 ? wish : `${wish.slice(0, 28)}-${count}`;

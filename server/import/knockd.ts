@@ -40,8 +40,8 @@ const DOOR = new Set(
 const OPTIONS = new Set(["usesyslog", "logfile", "pidfile", "interface"]);
 
 interface State {
+  readonly user: string;
   readonly services: ServiceList;
-  readonly granted: Set<string>;
   readonly notes: Note[];
   readonly transports: Set<"tcp" | "udp">;
   readonly hooks: { grant: (readonly string[])[]; close: (readonly string[])[] };
@@ -53,8 +53,8 @@ export function importKnockd(text: string, user: string): Result<Imported, reado
   const parsed = sectionsOf(text);
   if (!parsed.ok) return parsed;
   const state: State = {
+    user,
     services: new ServiceList(),
-    granted: new Set(),
     notes: [],
     transports: new Set(),
     hooks: { grant: [], close: [] },
@@ -67,12 +67,13 @@ export function importKnockd(text: string, user: string): Result<Imported, reado
   }
   if (mistakes.length > 0) return err(mistakes);
   const [first = "tcp", second] = [...state.transports];
+  const services = state.services.list();
   return ok({
-    services: state.services.list(),
+    services,
     users: [
       {
         name: user,
-        services: [...state.granted],
+        services: services.map(({ name }) => name),
         networks: [],
         expires: undefined,
         knock: true,
@@ -80,7 +81,7 @@ export function importKnockd(text: string, user: string): Result<Imported, reado
         maxTtl: undefined,
         device: `${user}/laptop`,
       },
-    ].filter(() => state.granted.size > 0) as Imported["users"],
+    ].filter(() => services.length > 0) as Imported["users"],
     port: undefined,
     transport: second === undefined ? first : "both",
     backend: /\bnft\b/.test(text) && !/\biptables\b/.test(text) ? "nftables" : "iptables",
@@ -115,7 +116,7 @@ function options({ settings }: Section, { notes }: State, mistakes: Mistake[]): 
 
 function door(section: Section, state: State, mistakes: Mistake[]): void {
   const { name, settings, line } = section;
-  const { notes, services, granted, hooks } = state;
+  const { notes, services, hooks } = state;
   const value = (...keys: string[]): Setting | undefined => settings.find(({ key }) => keys.includes(key));
   for (const each of settings)
     if (!DOOR.has(each.key))
@@ -153,7 +154,7 @@ function door(section: Section, state: State, mistakes: Mistake[]): void {
   }
   if (meaning.kind === "open") {
     const wish = nameFrom(name.replace(/^(openclose|open|close|allow)[-_]?/i, ""), 16) || "door";
-    for (const each of services.take(meaning.ports, wish, stop && ttl)) granted.add(each);
+    services.take(state.user, meaning.ports, wish, stop && ttl);
     if (stop === undefined)
       notes.push({
         line: start.line,

@@ -13,49 +13,64 @@ const KNOWN: Readonly<Record<string, string>> = {
   "udp/51820": "wireguard",
 };
 
-/** Services in the making: a port belongs to one of them, whoever asks for it. */
+interface Making {
+  readonly name: string;
+  ports: PortRange[];
+  ttl: number | undefined;
+  maxTtl: number | undefined;
+  readonly users: Set<string>;
+}
+
+/**
+ * Services in the making: a port belongs to one of them, whoever asks for it. Where somebody else asks for a part of a
+ * service's ports it is parted, so that nobody gets more than was asked for.
+ */
 export class ServiceList {
-  readonly #services: {
-    name: string;
-    ports: PortRange[];
-    ttl: number | undefined;
-    maxTtl: number | undefined;
-  }[] = [];
+  readonly #services: Making[] = [];
 
   /**
-   * The names of the services that open these ports. Ports that no service has yet become a new one, called after the
-   * well-known port or `wish`. A service keeps the longest of the lifetimes that are asked of it.
+   * Asks for ports on behalf of a user. Those that no service has yet become a new one, called after the well-known port or
+   * `wish`. A service keeps the longest of the lifetimes that are asked of it.
    */
-  take(ports: readonly PortRange[], wish: string, ttl?: number, maxTtl?: number): string[] {
-    const names = new Set<string>();
-    const left: PortRange[] = [];
-    for (const range of ports) {
-      const owner = this.#services.find((service) =>
-        service.ports.some((each) => rangesOverlap(each, range)),
-      );
-      if (owner === undefined) {
-        if (!left.some((each) => rangesOverlap(each, range))) left.push(range);
-        continue;
-      }
-      if (!owner.ports.some((each) => each.first <= range.first && each.last >= range.last)) {
-        left.push(...cut(range, owner.ports));
-      }
-      names.add(owner.name);
-      owner.ttl = longest(owner.ttl, ttl);
-      owner.maxTtl = longest(owner.maxTtl, maxTtl);
+  take(user: string, ports: readonly PortRange[], wish: string, ttl?: number, maxTtl?: number): void {
+    let left: PortRange[] = [];
+    for (const range of ports) left.push(...cut(range, left));
+    for (const owner of [...this.#services]) {
+      const shared = left.flatMap((range) => owner.ports.flatMap((each) => meet(range, each)));
+      if (shared.length === 0) continue;
+      left = left.flatMap((range) => cut(range, shared));
+      const part = owner.users.has(user) ? owner : this.#part(owner, shared, wish);
+      part.users.add(user);
+      part.ttl = longest(part.ttl, ttl);
+      part.maxTtl = longest(part.maxTtl, maxTtl);
     }
-    if (left.length > 0) {
-      const [only] = left;
-      const known = left.length === 1 && only !== undefined ? KNOWN[formatPortRange(only)] : undefined;
-      const name = this.#free(known ?? wish);
-      this.#services.push({ name, ports: left, ttl, maxTtl });
-      names.add(name);
-    }
-    return [...names];
+    if (left.length > 0) this.#make({ ports: left, ttl, maxTtl, users: new Set([user]) }, wish);
+  }
+
+  /** The names of the services that open what the user asked for. Only known when everybody has asked. */
+  namesOf(user: string): string[] {
+    return this.#services.filter(({ users }) => users.has(user)).map(({ name }) => name);
   }
 
   list(): ImportedService[] {
-    return this.#services;
+    return this.#services.map(({ name, ports, ttl, maxTtl }) => ({ name, ports, ttl, maxTtl }));
+  }
+
+  /** The service of these of the owner's ports alone: itself, or a new one which whoever had the owner has too. */
+  #part(owner: Making, shared: PortRange[], wish: string): Making {
+    const rest = owner.ports.flatMap((range) => cut(range, shared));
+    if (rest.length === 0) return owner;
+    owner.ports = rest;
+    const { ttl, maxTtl, users } = owner;
+    return this.#make({ ports: shared, ttl, maxTtl, users: new Set(users) }, wish);
+  }
+
+  #make(service: Omit<Making, "name">, wish: string): Making {
+    const [only, second] = service.ports;
+    const known = only !== undefined && second === undefined ? KNOWN[formatPortRange(only)] : undefined;
+    const made = { name: this.#free(known ?? wish), ...service };
+    this.#services.push(made);
+    return made;
   }
 
   #free(wish: string): string {
@@ -67,6 +82,13 @@ export class ServiceList {
       if (!isTaken(name)) return name;
     }
   }
+}
+
+/** The ports that are in both ranges, if any. */
+function meet(a: PortRange, b: PortRange): PortRange[] {
+  if (!rangesOverlap(a, b)) return [];
+  const first = Math.max(a.first, b.first) as Port;
+  return [{ protocol: a.protocol, first, last: Math.min(a.last, b.last) as Port }];
 }
 
 /** What is left of a range without the ports that others have. */

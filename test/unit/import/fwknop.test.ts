@@ -80,6 +80,31 @@ OPEN_PORTS tcp/443
     notes: [],
   },
   {
+    name: "a stanza with a part of another's ports, which gets no more than that",
+    access: `SOURCE 192.0.2.0/24
+REQUIRE_USERNAME admin
+OPEN_PORTS tcp/22,tcp/3306,tcp/6000-6010
+SOURCE ANY
+REQUIRE_USERNAME guest
+OPEN_PORTS tcp/22
+SOURCE ANY
+REQUIRE_USERNAME viewer
+OPEN_PORTS tcp/6005-6020,tcp/6015-6025
+`,
+    services: {
+      admin: "tcp/3306 tcp/6000-6004 for 30s",
+      ssh: "tcp/22 for 30s",
+      viewer: "tcp/6005-6010 for 30s",
+      "viewer-2": "tcp/6011-6020 tcp/6021-6025 for 30s",
+    },
+    users: {
+      admin: { services: ["admin", "ssh", "viewer"] },
+      guest: { services: ["ssh"] },
+      viewer: { services: ["viewer", "viewer-2"] },
+    },
+    notes: [],
+  },
+  {
     name: "GnuPG",
     access: `SOURCE ANY
 OPEN_PORTS tcp/22
