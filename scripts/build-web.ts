@@ -1,4 +1,5 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { ICON_SVG, iconPng } from "./web/icon.ts";
 import { ALONE, assemble, HOSTED, makeParts, sha256 } from "./web/page.ts";
@@ -37,7 +38,8 @@ export async function buildWeb(folder: URL, say: (line: string) => void = consol
   for (const [name, data] of Object.entries(files)) await writeFile(new URL(name, web), data);
   const sums = [`${sha256(alone)}  tock.html`, `${sha256(hosted)}  web/index.html`, ""];
   await writeFile(new URL("tock.html.sha256", folder), sums.join("\n"));
-  say(`${fileURLToPath(new URL("tock.html", folder))}  ${Math.ceil(Buffer.byteLength(alone) / 1024)} kB`);
+  const written = relative(process.cwd(), fileURLToPath(new URL("tock.html", folder)));
+  say(`${written}  ${Math.ceil(Buffer.byteLength(alone) / 1024)} kB`);
 }
 
 function manifest(): object {

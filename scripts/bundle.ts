@@ -25,6 +25,21 @@ const lazyBuiltins: Plugin = {
   },
 };
 
+/** Run first: an older Node would show a stack trace for what it lacks, or worse, seem to work. `least`: "24.12". */
+function nodeCheck(program: string, least: string): string {
+  return [
+    "{",
+    '  const [major, minor] = process.versions.node.split(".").map(Number);',
+    `  const [leastMajor, leastMinor] = ${JSON.stringify(least.split(".").map(Number))};`,
+    "  if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {",
+    `    console.error(\`tock: error: ${program} needs Node ${least} or later, and this is Node \${process.versions.node}\`);`,
+    '    console.error("tock: hint: the Debian package brings its own: npm run package; else see https://nodejs.org");',
+    "    process.exit(1);",
+    "  }",
+    "}",
+  ].join("\n");
+}
+
 /** What each program has of its own. */
 const PROGRAMS = {
   tock: {
@@ -43,18 +58,21 @@ const PROGRAMS = {
 
 /** Puts a program with all that it needs into one file, `outdir`/NAME.js. Gives the files made, with their sizes. */
 export async function bundle(program: keyof typeof PROGRAMS, outdir: string): Promise<Map<string, number>> {
+  const own: BuildOptions = PROGRAMS[program];
   const manifest = JSON.parse(await readFile(new URL("package.json", root), "utf8")) as {
     version: string;
     engines: { node: string };
   };
+  const least = manifest.engines.node.replace(/^>=/, "");
   const { metafile } = await build({
-    ...PROGRAMS[program],
+    ...own,
+    banner: { js: [own.banner?.["js"], nodeCheck(program, least)].filter(Boolean).join("\n") },
     absWorkingDir: root.pathname,
     outdir,
     bundle: true,
     platform: "node",
     format: "esm",
-    target: `node${manifest.engines.node.replace(/^>=/, "")}`,
+    target: `node${least}`,
     // Native code comes from its own packages: koffi for the daemon, the keyring for whoever wants it.
     external: ["koffi", "@napi-rs/keyring"],
     define: { TOCK_VERSION: JSON.stringify(manifest.version) },

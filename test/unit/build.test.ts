@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -26,6 +26,23 @@ test.each(programs)("%s runs as a file and knows its version", (name) => {
   const file = join(folder, "one", `${name}.js`);
   expect(statSync(file).mode & 0o777).toBe(0o755);
   expect(execFileSync(file, ["--version"], { encoding: "utf8" })).toBe(`${manifest.version}\n`);
+});
+
+test.each(programs)("%s says what it needs where Node is too old", (name) => {
+  const old =
+    'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })';
+  const args = [
+    "--import",
+    `data:text/javascript,${encodeURIComponent(old)}`,
+    join(folder, "one", `${name}.js`),
+  ];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...args, "--version"], {
+    encoding: "utf8",
+  });
+  expect([status, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(
+    /^tock: error: tockd? needs Node 24\.12 or later, and this is Node 20\.20\.2\ntock: hint: /,
+  );
 });
 
 test.each(programs)("%s comes out the same each time", (name) => {
