@@ -18,7 +18,7 @@ export interface Sequence {
 export function sequenceAt(session: Session, now: UnixMillis): Sequence {
   const { name, info } = session.profile;
   if (info.knock === undefined) {
-    const hint = `tock open ${name} sends an SPA packet, which is better in every way`;
+    const hint = `tock open ${name} is better in every way; to knock too: knock = true for the user on the server, then a new link`;
     throw new TockError("refused", `this device may not knock at ${name}`, hint);
   }
   const { current, next, enrolling } = session.keys;

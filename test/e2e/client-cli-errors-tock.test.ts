@@ -91,7 +91,7 @@ const FLAGS: readonly Case[] = [
     "knock udp",
     1,
     "this device may not knock at udp",
-    "tock open udp sends an SPA packet, which is better in every way",
+    "tock open udp is better in every way; to knock too: knock = true for the user on the server, then a new link",
   ],
   ["knock box --transport icmp", 2, '--transport: expected tcp or udp, got "icmp"'],
   ["knock box --spacing -5", 2, "--spacing needs a value: milliseconds"],
@@ -100,7 +100,7 @@ const FLAGS: readonly Case[] = [
     "sequence udp",
     1,
     "this device may not knock at udp",
-    "tock open udp sends an SPA packet, which is better in every way",
+    "tock open udp is better in every way; to knock too: knock = true for the user on the server, then a new link",
   ],
   [
     "rotate box",
