@@ -67,7 +67,9 @@ function program_(text: string, program: string, args: readonly string[]): Meani
     return refused(
       "it needs a shell, and hooks run without one: put it into a script, and name the script in [hooks]",
     );
-  if (!program.startsWith("/")) return refused("a hook's program is named by its whole path");
+  if (!/^\/./.test(program)) return refused("a hook's program is named by its whole path");
+  if (args.length > 63 || text.includes("\0"))
+    return refused("it has more than 63 arguments, or a NUL in one");
   return { kind: "program", argv: [program, ...args] };
 }
 

@@ -186,7 +186,7 @@ function expiryOf(
 /** Whether there is such a day: the engine makes the first of March of the 30th of February, or nothing. */
 function isDay(text: string): boolean {
   const time = Date.parse(`${text}T00:00:00Z`);
-  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
+  return time >= 0 && new Date(time).toISOString().startsWith(text);
 }
 
 function secondsOf(variable: Variable | undefined, mistakes: Mistake[]): number | undefined {

@@ -31,7 +31,7 @@ export async function bundleTargets(): Promise<{ readonly file: string; readonly
       });
     },
   };
-  const file = `${root}build/fuzz-targets.mjs`;
+  const file = `${root}build/fuzz-targets-${process.pid}.mjs`;
   await build({
     absWorkingDir: root,
     entryPoints: ["test/fuzz/targets.ts"],

@@ -1,6 +1,7 @@
 import type { Target } from "./loop.ts";
 import { FILE_TARGETS } from "./targets/files.ts";
 import { FRAME_TARGETS } from "./targets/frames.ts";
+import { IMPORT_TARGETS } from "./targets/imports.ts";
 import { KNOCK_TARGETS } from "./targets/knocks.ts";
 import { PACKET_TARGETS } from "./targets/packets.ts";
 import { TEXT_TARGETS } from "./targets/texts.ts";
@@ -12,4 +13,5 @@ export const TARGETS: readonly Target[] = [
   ...KNOCK_TARGETS,
   ...TEXT_TARGETS,
   ...FILE_TARGETS,
+  ...IMPORT_TARGETS,
 ];
