@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { bundleTargets } from "./instrument.ts";
 import { Coverage, fuzz, type Target } from "./loop.ts";
@@ -23,6 +24,7 @@ const coverage = new Coverage();
 coverage.install();
 const { file, branches } = await bundleTargets();
 const { TARGETS } = (await import(file)) as { TARGETS: readonly Target[] };
+rmSync(file);
 const targets = TARGETS.filter(({ name }) => values.target?.includes(name) ?? true);
 if (targets.length === 0)
   throw new Error(`--target: expected one of ${TARGETS.map(({ name }) => name).join(", ")}`);
