@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 
 /** An SSH connection, as SSH_CONNECTION tells it. */
 export interface SshSession {
@@ -17,12 +17,11 @@ const TICKS = 100;
 const DAEMONS = /^(sshd|dropbear)/;
 
 /**
- * The SSH session that this process runs in, by its environment; where sudo or su took that away, by that of the processes it
- * descends from. Undefined = none.
+ * The SSH session that this process runs in, by its environment; where sudo, su or the like took that away, by that of the
+ * processes it descends from, as far as they are in the same network. Undefined = none.
  */
 export function sshSession(env: Env = process.env, pid: number = process.pid): SshSession | undefined {
-  const isStripped = env["SSH_CONNECTION"] === undefined && env["SUDO_USER"] !== undefined;
-  const text = env["SSH_CONNECTION"] ?? (isStripped ? ancestral(pid) : undefined);
+  const text = env["SSH_CONNECTION"] ?? ancestral(pid);
   const [client, clientPort, server, serverPort] = text?.split(" ") ?? [];
   if (client === undefined || server === undefined || !isPort(clientPort) || !isPort(serverPort))
     return undefined;
@@ -40,15 +39,25 @@ function isPort(text: string | undefined): boolean {
   return text !== undefined && /^[0-9]{1,5}$/.test(text);
 }
 
-/** SSH_CONNECTION of the nearest ancestor that has one. */
+/** SSH_CONNECTION of the nearest ancestor that has one, in this process's own network namespace. */
 function ancestral(pid: number): string | undefined {
+  const network = networkOf(pid);
   for (const { pid: each } of ancestors(pid)) {
+    if (networkOf(each) !== network) return undefined;
     const found = read(`/proc/${each}/environ`)
       ?.split("\0")
       .find((entry) => entry.startsWith("SSH_CONNECTION="));
     if (found !== undefined) return found.slice("SSH_CONNECTION=".length);
   }
   return undefined;
+}
+
+function networkOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return undefined;
+  }
 }
 
 function daemonSince(pid: number): number | null {
