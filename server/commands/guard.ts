@@ -41,8 +41,11 @@ Examples:
       const settings = settingsOf(command);
       const seconds = await trialSeconds(flags, settings);
       if (seconds !== undefined) return startTrial(seconds, flags, settings, context);
-      unwrap(await byDaemon(settings, "guard-on", (keeper) => keeper.on()));
+      const { hasDaemon } = unwrap(await byDaemon(settings, "guard-on", (keeper) => keeper.on()));
       ui.out("guard: on\n");
+      if (hasDaemon) return;
+      ui.note("tock: warning: no daemon is running, so no device can open\n");
+      ui.note("tock: hint: start it with tockd run; tockd guard off opens the ports again\n");
     });
   guard
     .command("confirm")
@@ -95,11 +98,12 @@ async function byDaemon(
   settings: Settings,
   method: "guard-on" | "guard-off",
   otherwise: (keeper: GuardKeeper) => Result<void>,
-): Promise<Result<void>> {
+): Promise<Result<{ readonly hasDaemon: boolean }>> {
   const told = await callDaemon(settings.server.socket, method, undefined);
-  if (told.ok) return ok(undefined);
+  if (told.ok) return ok({ hasDaemon: true });
   if (told.error.code !== "not-found") return told;
-  return alone(settings, otherwise);
+  const done = alone(settings, otherwise);
+  return done.ok ? ok({ hasDaemon: false }) : done;
 }
 
 /** Without a daemon. */

@@ -38,4 +38,11 @@ describe.each(BACKENDS)("%s", (backend) => {
     await scene.daemon.must("guard", "on", "--unchecked");
     expect(await scene.sees(scene.client, 4)).toBe(false);
   });
+
+  test("put on while no daemon runs, it says that nobody can open", async () => {
+    await scene.daemon.stop("SIGTERM");
+    const { code, stdout, stderr } = await scene.daemon.command("guard", "on");
+    expect([code, stdout]).toEqual([0, "guard: on\n"]);
+    expect(stderr).toMatch(/^tock: warning: no daemon is running, so no device can open\ntock: hint: /);
+  });
 });
