@@ -46,7 +46,7 @@ const FILES: Record<string, [text: string | Buffer, ...lines: string[]]> = {
   "an unknown key like no other": [
     server("timeout = 3"),
     "! FILE:4:1: server.timeout: unknown key",
-    "? known here: name, addresses, port, state, socket, reply",
+    "? known here: name, addresses, port, state, socket, reply, engine",
   ],
   "an unknown table": [
     table("[sevices.web]"),
@@ -646,7 +646,7 @@ const HARMS: Record<string, [harm: Harm, code: 1 | 2, ...lines: string[]]> = {
     ({ config }) => appendFileSync(config, "x = 1\n"),
     2,
     "! FILE:12:1: users.bob.x: unknown key",
-    "? known here: services, enabled, expires, networks, deny, knock, connections, address, max_ttl, second_factor",
+    "? known here: services, enabled, expires, networks, deny, knock, hours, timezone, connections, address, widen, bind, max_ttl, second_factor",
   ],
   "no state folder": [
     ({ state }) => rmSync(state, { recursive: true }),
