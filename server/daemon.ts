@@ -30,6 +30,7 @@ import { type Journal, openJournal } from "./store/journal.ts";
 import { StoredSecrets } from "./stored-secrets.ts";
 import { clockState } from "./sys/clock.ts";
 import { flock } from "./sys/libc.ts";
+import { endUnwanted, type UnwantedParts } from "./unwanted.ts";
 
 /** How often what strangers caused is told, in one line. */
 const SUMMARY_MILLIS = 60_000;
@@ -196,6 +197,9 @@ export class Daemon {
     if (!owners.ok) return owners;
     const restored = this.#grants.restore(owners.value, this.#settings.services, systemNow());
     if (!restored.ok) return restored;
+    const device: UnwantedParts["device"] = (id) => this.#path.devices.get(id);
+    const parts = { grants: this.#grants, device, emit: this.#audit.emit };
+    endUnwanted(parts, this.#settings, systemNow(), "start");
     const looking = this.#path.start();
     if (!looking.ok) return looking;
     const summary = setInterval(() => this.#summarise(), SUMMARY_MILLIS);
@@ -204,8 +208,8 @@ export class Daemon {
     this.#onStop.push(() => clearInterval(sweep));
     const served = await this.#serve();
     if (!served.ok) return served;
-    const parts = { journal: this.#journal, guard: this.#guard, path: this.#path, log: this.#log };
-    reportStart(this.#settings, parts);
+    const started = { journal: this.#journal, guard: this.#guard, path: this.#path, log: this.#log };
+    reportStart(this.#settings, started);
     this.#onStop.push(joinServiceManager(this.#path));
     return ok(undefined);
   }

@@ -21,6 +21,12 @@ import type { OpenGrants } from "./open-grants.ts";
 
 /** The device that a grant opened by hand is written down under: `alice/by-hand`. */
 const BY_HAND = "by-hand";
+
+/** Whether a grant was opened by hand, so that no device of this id is needed. */
+export function isByHand(device: DeviceId): boolean {
+  return device.endsWith(`/${BY_HAND}`);
+}
+
 /** 18 hours, the longest that the configuration allows. */
 const MOST_SECONDS = 65_535;
 

@@ -1,15 +1,14 @@
-import { userOf } from "../shared/brand.ts";
 import type { TockError } from "../shared/errors.ts";
-import { ok, type Result } from "../shared/result.ts";
+import type { Result } from "../shared/result.ts";
 import type { Methods } from "./admin/methods.ts";
 import type { Settings } from "./config/settings.ts";
 import type { AuditEvent } from "./core/event.ts";
-import type { Grant } from "./core/grant.ts";
 import type { DataPath } from "./data-path.ts";
 import type { GuardKeeper } from "./guard-keeper.ts";
 import type { OpenGrants } from "./open-grants.ts";
 import { guardPlanOf, systemNow } from "./plans.ts";
 import { changesBetween, needsRestart } from "./reload.ts";
+import { endUnwanted, type UnwantedParts } from "./unwanted.ts";
 
 /** Reads the configuration once more. */
 export type Reread = () => Result<Settings, readonly TockError[]>;
@@ -54,7 +53,7 @@ export class Reloader {
   }
 
   async #reload(): Promise<Reloaded> {
-    const { reread, path, guard, settings, take, emit } = this.#parts;
+    const { reread, path, guard, grants, settings, take, emit } = this.#parts;
     const read = reread();
     if (!read.ok) return this.#refuse(read.error);
     const before = settings();
@@ -73,7 +72,8 @@ export class Reloader {
       return this.#refuse([changed.error]);
     }
     take(after);
-    this.#endUnwanted(after);
+    const device: UnwantedParts["device"] = (id) => path.devices.get(id);
+    endUnwanted({ grants, device, emit }, after, systemNow(), "reload");
     this.#count++;
     emit({ kind: "reloaded", changed: changes.names });
     return { changed: changes.names, mistakes: [] };
@@ -82,26 +82,5 @@ export class Reloader {
   #refuse(errors: readonly TockError[]): Reloaded {
     this.#parts.emit({ kind: "reload-failed", mistakes: errors.map(({ message }) => message) });
     return { changed: [], mistakes: errors.map(({ code, message, hint }) => ({ code, message, hint })) };
-  }
-
-  /** Ends what nobody could open any more: users or services that are gone. */
-  #endUnwanted({ users, services }: Settings): void {
-    const { grants, emit } = this.#parts;
-    const now = systemNow();
-    const names = new Set(services.map(({ name }) => name));
-    const gone = grants.forget((grant) => !names.has(grant.service.name), now);
-    const isUnwanted = ({ device, service }: Grant): boolean => {
-      const user = users.find(({ name }) => name === userOf(device));
-      return user?.enabled !== true || !user.services.includes(service.name);
-    };
-    const ended = grants.endWhere(isUnwanted, now);
-    for (const grant of [...gone.map((each) => ok(each)), ...ended]) {
-      if (!grant.ok) {
-        emit({ kind: "firewall-error", message: grant.error.message });
-        continue;
-      }
-      const { device, service, source } = grant.value;
-      emit({ kind: "ended", device, service: service.name, allowed: source, why: "reload" });
-    }
   }
 }

@@ -28,12 +28,15 @@ export type AuditEvent =
     })
   | (Actor & { readonly kind: "closed"; readonly service: ServiceName; readonly allowed: Address })
   | {
-      /** A grant's end that its device did not ask for: its time was over, a command or a new configuration ended it. */
+      /**
+       * A grant's end that its device did not ask for: its time was over, a command or a new configuration ended it, or the
+       * daemon found at its start that nobody could open it any more.
+       */
       readonly kind: "ended";
       readonly device: DeviceId | undefined;
       readonly service: ServiceName;
       readonly allowed: Address;
-      readonly why: "time" | "command" | "reload";
+      readonly why: "time" | "command" | "reload" | "start";
       /** Established connections that were cut as well. */
       readonly cut?: number;
     }

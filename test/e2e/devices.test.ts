@@ -1,4 +1,4 @@
-import { cp, mkdir } from "node:fs/promises";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAddress } from "../../shared/address.ts";
 import { parsePort } from "../../shared/brand.ts";
@@ -128,6 +128,7 @@ describe.each(BACKENDS)("what a device has open, with %s", (backend) => {
       users: {
         alice: { address: "claimed" },
         bob: { address: "claimed" },
+        leaver: {},
         night: { hours: [otherHour] },
         day: { hours: ["daily 00:00-24:00"], timezone: "Asia/Tokyo" },
         bound: { bind: "source-port" },
@@ -177,6 +178,25 @@ describe.each(BACKENDS)("what a device has open, with %s", (backend) => {
     await scene.daemon.must("device", "disable", id);
     expect(await scene.sees(scene.client, 4)).toBe(false);
   });
+
+  test.each(["its device is removed", "its device is disabled", "its user is disabled"])(
+    "ends when the daemon comes back, where meanwhile %s",
+    async (what) => {
+      const name = `leaver/${what.replaceAll(" ", "-")}`;
+      await open(await scene.device(name));
+      await scene.opens(scene.client, 4);
+      await scene.daemon.stop();
+      const config = await readFile(scene.daemon.config, "utf8");
+      if (what.includes("user")) {
+        await writeFile(scene.daemon.config, config.replace("[users.leaver]", "$&\nenabled = false"));
+      } else await scene.daemon.must("device", what.endsWith("removed") ? "remove" : "disable", name);
+      await scene.daemon.start();
+      expect(await scene.sees(scene.client, 4)).toBe(false);
+      await scene.daemon.stop();
+      await writeFile(scene.daemon.config, config);
+      await scene.daemon.start();
+    },
+  );
 
   test("stays when somebody else closes it, or loses a device that had the same open", async () => {
     const [alice, bob] = [await scene.device("alice/here"), await scene.device("bob/there")];
