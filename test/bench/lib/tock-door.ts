@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { Device } from "../../lab/device.ts";
 import type { Host } from "../../lab/host.ts";
@@ -32,6 +32,7 @@ export class TockDoor {
   /** Gives the milliseconds until it says that it is ready. `flags` are Node's own. */
   async start(...flags: string[]): Promise<number> {
     const argv = [NODE, ...flags, TOCKD, "run", "--config", this.server.config];
+    await rm(this.#log, { force: true });
     const start = performance.now();
     this.#process = this.host.start([
       "sh",
@@ -39,7 +40,10 @@ export class TockDoor {
       `exec "$0" "$@" </dev/null >"${this.#log}" 2>&1`,
       ...argv,
     ] as [string, ...string[]]);
-    const isReady = async (): Promise<boolean> => (await this.log()).includes('"ready"');
+    const isReady = async (): Promise<boolean> => {
+      if (this.#process?.running !== true) throw new Error(`tockd ended: ${await this.log()}`);
+      return (await this.log()).includes('"ready"');
+    };
     await eventually("tockd is ready", isReady, { within: 180_000, every: 2 });
     return performance.now() - start;
   }
