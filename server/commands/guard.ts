@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result, unwrap } from "../../shared/result.ts";
 import { callDaemon } from "../admin/client.ts";
+import { loadSettings } from "../config/load.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Firewall, GuardState } from "../core/firewall.ts";
 import { openFirewall } from "../firewalls.ts";
@@ -10,8 +11,9 @@ import { GuardWish } from "../guard-wish.ts";
 import { guardPlanOf } from "../plans.ts";
 import { sshSession } from "../sys/ssh-session.ts";
 import { json } from "../ui.ts";
-import { type Context, settingsOf } from "./context.ts";
+import { configFile, type Context, settingsOf } from "./context.ts";
 import { type OnFlags, startTrial, trialSeconds } from "./guard-trial.ts";
+import { settingsDespiteMistakes } from "./way-back.ts";
 
 /** `tockd guard on|off|status`: through the running daemon, or without one by itself. */
 export function addGuard(program: Command, context: Context): void {
@@ -66,8 +68,16 @@ Examples:
     .command("off")
     .description("take the guard and every grant out of the firewall")
     .action(async (_flags: unknown, command: Command) => {
-      const settings = settingsOf(command);
-      unwrap(await byDaemon(settings, "guard-off", (keeper) => keeper.off()));
+      const file = configFile(command);
+      const loaded = loadSettings(file);
+      if (loaded.ok) unwrap(await byDaemon(loaded.value, "guard-off", (keeper) => keeper.off()));
+      else {
+        for (const backend of ["iptables", "nftables"] as const) {
+          const settings = { ...settingsDespiteMistakes(file), firewall: { backend } };
+          unwrap(await byDaemon(settings, "guard-off", (keeper) => keeper.off()));
+        }
+        ui.note(`tock: warning: ${file} cannot be used: tockd check\n`);
+      }
       ui.out("guard: off; protected ports are open to everybody\n");
     });
   guard

@@ -1,3 +1,4 @@
+import { appendFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tock } from "../lab/programs.ts";
 import { Scene } from "../lab/scene.ts";
@@ -44,5 +45,14 @@ describe.each(BACKENDS)("%s", (backend) => {
     const { code, stdout, stderr } = await scene.daemon.command("guard", "on");
     expect([code, stdout]).toEqual([0, "guard: on\n"]);
     expect(stderr).toMatch(/^tock: warning: no daemon is running, so no device can open\ntock: hint: /);
+  });
+
+  test("it goes off also where the configuration has mistakes", async () => {
+    expect(await scene.sees(scene.client, 4)).toBe(false);
+    await appendFile(scene.daemon.config, "mistake = \n");
+    const { code, stdout, stderr } = await scene.daemon.command("guard", "off");
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^guard: off/)]);
+    expect(stderr).toMatch(/^tock: warning: .* cannot be used: tockd check\n$/);
+    expect(await scene.sees(scene.client, 4)).toBe(true);
   });
 });

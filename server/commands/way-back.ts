@@ -1,0 +1,32 @@
+import { readFileSync } from "node:fs";
+import { parseSettings } from "../config/parse.ts";
+import type { Settings } from "../config/settings.ts";
+
+/** The keys that say where the guard's state and daemon are, as `tockd init` writes them. */
+const PLACES = /^[ \t]*(state|socket)[ \t]*=[ \t]*"([^"\\]+)"/gm;
+
+/**
+ * What `tockd guard off` needs where the configuration has mistakes: the places that the file names, if they can be made out,
+ * and else the usual ones. Whoever made a mistake in the file may have no other way in than this command.
+ */
+export function settingsDespiteMistakes(file: string): Settings {
+  const places = new Map([...textOf(file).matchAll(PLACES)].map(([, key = "", path = ""]) => [key, path]));
+  const lines = [...places].map(([key, path]) => `${key} = "${path}"`);
+  const base = '[server]\nname = "unknown"\naddresses = ["127.0.0.1"]\n';
+  const rest = '\n[services.unknown]\nports = ["tcp/22"]\n';
+  const found = parseSettings(`${base}${lines.join("\n")}${rest}`, file);
+  return found.ok ? found.value : unwrapFirst(parseSettings(`${base}${rest}`, file));
+}
+
+function unwrapFirst(settings: ReturnType<typeof parseSettings>): Settings {
+  if (settings.ok) return settings.value;
+  throw settings.error[0] ?? new Error("the usual places were refused");
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
