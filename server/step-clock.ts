@@ -8,6 +8,8 @@ import type { Journal } from "./store/journal.ts";
 const SLICE = 256;
 /** Milliseconds between slices: 100,000 devices take two seconds, a million are ready before their step begins. */
 const PAUSE = 4;
+/** How soon a clock that was set is noticed: until its new steps are derived, nobody gets in. */
+const LOOK = 1000;
 
 export interface StepClockParts {
   readonly now: () => UnixMillis;
@@ -46,7 +48,7 @@ export class StepClock {
       replays.forget(oldest);
     const left = devices.work(SLICE);
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.tick(), left > 0 ? PAUSE : millisLeft(at));
+    this.#timer = setTimeout(() => this.tick(), left > 0 ? PAUSE : Math.min(millisLeft(at), LOOK));
   }
 
   stop(): void {
