@@ -51,8 +51,9 @@ export class GuardKeeper {
     return trial && Math.ceil(trialLeft(trial, Date.now()) / 1000);
   }
 
+  /** Asked for at every grant: the file is read only where there may be a trial. */
   get trial(): TrialWish | undefined {
-    return this.#liveTrial();
+    return this.#trial === undefined ? undefined : this.#liveTrial();
   }
 
   get state(): Result<GuardState> {
@@ -122,7 +123,7 @@ export class GuardKeeper {
     const wish = this.#wish.read();
     const done = this.#firewall.guardOn(this.#plan);
     if (done.ok) {
-      clearTimeout(this.#trial);
+      this.#disarm();
       this.#trouble = undefined;
       this.#emit({ kind: "guard", state, by: "command" });
       return this.#wish.set(true);
@@ -147,11 +148,16 @@ export class GuardKeeper {
   }
 
   #takeOff(by: "command" | "time"): Result<void> {
-    clearTimeout(this.#trial);
+    this.#disarm();
     this.#trouble = undefined;
     const done = this.#firewall.guardOff();
     if (done.ok) this.#emit({ kind: "guard", state: "off", by });
     return done;
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#trial);
+    this.#trial = undefined;
   }
 
   #arm(trial: Pick<TrialWish, "start" | "end">): void {

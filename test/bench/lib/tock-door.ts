@@ -25,7 +25,8 @@ export class TockDoor {
 
   static async create(host: Host, backend: Backend): Promise<TockDoor> {
     const ssh = { ports: ["tcp/22"], ttl: "30s", max_ttl: "1h" };
-    const setup = { backend, services: { ssh }, users: { alice: { knock: true }, bob: {} } };
+    const users = { alice: { knock: true }, bob: {} };
+    const setup = { backend, services: { ssh }, users, tables: { knock: { transport: "udp" } } };
     return new TockDoor(host, backend, await TockServer.create(host, setup));
   }
 
