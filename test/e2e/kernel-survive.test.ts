@@ -55,12 +55,13 @@ describe.each(BACKENDS)("%s", (backend) => {
   test("rules that somebody flushed come back, and what was used stays used", async () => {
     await midStep();
     const [, , , device] = devices;
+    const late = await scene.device("alice/late");
     const now = Date.now();
     expect(await opens(device, now)).toBe(true);
     await scene.daemon.logged("granted", { device: "alice/k3" });
     for (const program of ["iptables", "ip6tables"]) await scene.server.run([program, "-t", "mangle", "-F"]);
     await scene.server.run(["nft", "flush", "ruleset"]);
-    const late = await scene.device("alice/late");
+    await eventually("the guard is back", async () => !(await scene.seenByAnyone()));
     await eventually("a knock opens again", () => opens(late, Date.now()), { every: 1_000 });
     expect(await opens(device, now)).toBe(false);
   });
