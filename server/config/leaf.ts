@@ -143,7 +143,7 @@ export const argv = leaf<readonly [string, ...string[]]>(
   (raw) => {
     if (!Array.isArray(raw) || raw.length > 64 || !raw.every((each) => typeof each === "string"))
       return undefined;
-    const words = raw as string[];
+    const words: string[] = raw;
     const [program, ...args] = words;
     if (program === undefined || words.some((word) => word.includes("\0"))) return undefined;
     return /^\/./.test(program)

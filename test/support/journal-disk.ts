@@ -70,7 +70,7 @@ const take = (): string | undefined => {
   return error;
 };
 let error = take();
-while (error === undefined && taken < 500) error = take();
+for (let tries = 0; error === undefined && tries < 500; tries++) error = take();
 said["slot"] = [error, take(), take()];
 rmSync(`${folder}/fat`);
 while (statSync(path).size === big) said["slots"] = take() ?? taken;

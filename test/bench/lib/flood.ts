@@ -36,8 +36,3 @@ export class Flood {
   }
 }
 
-/** Packets received by a host's interface so far. */
-export async function receivedBy(host: Host): Promise<number> {
-  const text = await host.must(["cat", `/sys/class/net/${host.device}/statistics/rx_packets`]);
-  return Number(text);
-}
