@@ -27,7 +27,9 @@ export function checkCode(
   const { number } = record.value;
   const guesses = store.otp.guesses(number);
   if (!guesses.ok) return "wrong";
-  const recent = guesses.value !== undefined && now - guesses.value.since < HOUR ? guesses.value : undefined;
+  const age = guesses.value === undefined ? HOUR : now - guesses.value.since;
+  // Guesses of a time to come are of a clock that was wrong.
+  const recent = age >= 0 && age < HOUR ? guesses.value : undefined;
   if (recent !== undefined && recent.wrong >= MAX_WRONG) return "exhausted";
 
   const totp = new TOTP({ secret: new OtpSecret({ buffer: otp.value.secret.expose().slice().buffer }) });
