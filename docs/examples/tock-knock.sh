@@ -7,6 +7,7 @@
 # HOST is where to knock, if not at the link's first address. -n prints the ports and sends nothing; -s takes another
 # time step than the current one. The secret is never an argument of a program: HMAC is done by hand, on pipes.
 set -eu
+LC_ALL=C; export LC_ALL
 fail() { printf 'tock-knock: error: %s\n' "$1" >&2; exit "${2:-1}"; }
 
 dry= step=
@@ -62,6 +63,14 @@ first=$(field first) last=$(field last) length=$(field length) transport=$(field
 [ "$(field isStatic)" = true ] || fail 'this link is for one use, and may not knock: add the device with --static'
 [ -n "$first" ] || fail 'this device may not knock: its user needs knock = true'
 host=${2:-$(printf %s "$json" | sed -n 's/.*"addresses":\["\([^"]*\)".*/\1/p')}
+case $host in
+  '' | [!A-Za-z0-9:]* | *[!A-Za-z0-9.:-]*) fail "no host to knock at in $1, or one that is neither a name nor an address" ;;
+esac
+for port in "$first" "$last"; do # no sign, no octal, nothing too big
+  case $port in '' | 0* | ??????* | *[!0-9]*) fail "range: expected ports from 1 to 65535 in $1" ;; esac
+done
+[ "$last" -le 65535 ] && [ $((last - first)) -ge 1023 ] || fail "range: expected at least 1024 ports, got $first-$last"
+case $length in [3-8]) ;; *) fail "length: expected 3 to 8 knocks in $1" ;; esac
 [ -n "$step" ] || step=$(($(date +%s) / 30))
 
 # HKDF-SHA256 (RFC 5869): salt "tock/1" || server id; info "knock" || block if not 0 || step as 8 bytes; 64 bytes.
