@@ -3,6 +3,7 @@ import { err, ok, type Result } from "../shared/result.ts";
 import type { AuditEvent } from "./core/event.ts";
 import type { Firewall, GuardPlan, GuardState } from "./core/firewall.ts";
 import type { Grant } from "./core/grant.ts";
+import { keepPlan } from "./last-plan.ts";
 import { type GuardWish, trialLeft, type TrialWish } from "./guard-wish.ts";
 
 /** Keeps the guard as the owner wants it: puts it back when somebody took it away. */
@@ -113,7 +114,10 @@ export class GuardKeeper {
     this.#plan = plan;
     if (!this.#isWanted()) return ok(undefined);
     const done = this.#firewall.guardOn(this.#current());
-    if (done.ok) return done;
+    if (done.ok) {
+      this.#keepPlan();
+      return done;
+    }
     this.#plan = before;
     this.#firewall.guardOn(this.#current());
     return done;
@@ -126,6 +130,7 @@ export class GuardKeeper {
       this.#disarm();
       this.#trouble = undefined;
       this.#emit({ kind: "guard", state, by: "command" });
+      this.#keepPlan();
       return this.#wish.set(true);
     }
     this.#emit({ kind: "firewall-error", message: done.error.message });
@@ -196,9 +201,14 @@ export class GuardKeeper {
   #put(state: "on" | "restored" | "trial", by: "start" | "command" | "watch"): Result<void> {
     const done = this.#firewall.guardOn(this.#current());
     this.#trouble = done.ok ? undefined : done.error;
+    if (done.ok) this.#keepPlan();
     if (done.ok) this.#emit({ kind: "guard", state, by });
     else this.#emit({ kind: "firewall-error", message: done.error.message });
     return done;
+  }
+
+  #keepPlan(): void {
+    keepPlan(this.#wish.state, { backend: this.#firewall.name, plan: this.#plan });
   }
 
   #check(): void {

@@ -23,9 +23,11 @@ const ON = { kind: "on" } as const;
  * does not outlive the restart: the machine then starts without the guard.
  */
 export class GuardWish {
+  readonly state: string;
   readonly #file: string;
 
   constructor(state: string) {
+    this.state = state;
     this.#file = join(state, "guard");
   }
 

@@ -5,12 +5,14 @@ import { callDaemon } from "../admin/client.ts";
 import { loadSettings } from "../config/load.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Firewall, GuardState } from "../core/firewall.ts";
+import { createFirewall } from "../firewall/create.ts";
 import { openFirewall } from "../firewalls.ts";
 import { GuardKeeper } from "../guard-keeper.ts";
 import { GuardWish } from "../guard-wish.ts";
+import { lastPlan } from "../last-plan.ts";
 import { guardPlanOf } from "../plans.ts";
 import { sshSession } from "../sys/ssh-session.ts";
-import { json } from "../ui.ts";
+import { Failures, json } from "../ui.ts";
 import { configFile, type Context, settingsOf } from "./context.ts";
 import { type OnFlags, startTrial, trialSeconds } from "./guard-trial.ts";
 import { settingsDespiteMistakes } from "./way-back.ts";
@@ -84,8 +86,14 @@ Examples:
     .command("restore")
     .description("at boot, before the network: put the guard on if it was on; without that, do nothing")
     .action((_flags: unknown, command: Command) => {
-      const settings = settingsOf(command);
+      const loaded = loadSettings(configFile(command));
+      const settings = loaded.ok ? loaded.value : settingsDespiteMistakes(configFile(command));
       const isOn = new GuardWish(settings.server.state).isOn;
+      if (!loaded.ok) {
+        // What was shut stays shut; the mistakes are told all the same.
+        if (isOn) unwrap(restoreLast(settings));
+        throw new Failures(loaded.error);
+      }
       if (isOn) unwrap(alone(settings, (keeper) => keeper.restore()));
       ui.out(isOn ? "guard: on\n" : "guard: not wanted, left off\n");
     });
@@ -114,6 +122,22 @@ async function byDaemon(
   if (told.error.code !== "not-found") return told;
   const done = alone(settings, otherwise);
   return done.ok ? ok({ hasDaemon: false }) : done;
+}
+
+/** The guard as it last was, where the configuration does not say what it should be. */
+function restoreLast(settings: Settings): Result<void> {
+  const last = lastPlan(settings.server.state);
+  if (last === undefined) {
+    const message = "guard: there is no record of what it kept shut, and the configuration has mistakes";
+    return err(new TockError("firewall", message, "mend the configuration, then: tockd guard restore"));
+  }
+  const firewall = createFirewall(last.backend, { log: () => undefined, now: () => performance.now() });
+  if (!firewall.ok) return firewall;
+  try {
+    return firewall.value.guardOn(last.plan);
+  } finally {
+    firewall.value.dispose();
+  }
 }
 
 /** Without a daemon. */

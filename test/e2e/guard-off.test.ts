@@ -1,4 +1,4 @@
-import { appendFile } from "node:fs/promises";
+import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tock } from "../lab/programs.ts";
 import { Scene } from "../lab/scene.ts";
@@ -45,6 +45,23 @@ describe.each(BACKENDS)("%s", (backend) => {
     const { code, stdout, stderr } = await scene.daemon.command("guard", "on");
     expect([code, stdout]).toEqual([0, "guard: on\n"]);
     expect(stderr).toMatch(/^tock: warning: no daemon is running, so no device can open\ntock: hint: /);
+  });
+
+  test("at a start of the machine what was shut stays shut, also where the configuration has mistakes", async () => {
+    const { daemon, server, client } = scene;
+    const good = await readFile(daemon.config, "utf8");
+    // A machine that starts has no rules.
+    if (backend === "iptables") {
+      await server.must(["iptables", "-t", "mangle", "-F"]);
+      await server.must(["ip6tables", "-t", "mangle", "-F"]);
+    } else await server.must(["nft", "flush", "ruleset"]);
+    expect(await scene.sees(client, 4)).toBe(true);
+    await appendFile(daemon.config, "mistake = \n");
+    const { code, stderr } = await daemon.command("guard", "restore");
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^tock: error: .*tockd\.toml:/)]);
+    for (const family of [4, 6] as const) expect(await scene.sees(client, family)).toBe(false);
+    await writeFile(daemon.config, good);
+    expect(await daemon.must("guard", "status")).toBe("guard: on\n");
   });
 
   test("it goes off also where the configuration has mistakes", async () => {
