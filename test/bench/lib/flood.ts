@@ -35,4 +35,3 @@ export class Flood {
     return { sent, seconds };
   }
 }
-
