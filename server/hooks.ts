@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import type { Readable } from "node:stream";
 import { userOf } from "../shared/brand.ts";
 import { type AuditEvent, isAlarm } from "./core/event.ts";
 import type { Log } from "./log.ts";
@@ -18,23 +19,33 @@ export interface HookSettings {
   readonly timeout: number;
 }
 
-/** Hooks that run at the same time, and those that may wait for their turn. */
+/** Hooks that run at the same time, and those that may wait for their turn: alarms, and as many of all others. */
 const AT_ONCE = 8;
 const WAITING = 128;
 const OUTPUT = 4096;
 
 type Environment = Readonly<Record<string, string>>;
+type Child = ChildProcessByStdio<null, Readable, Readable>;
+type Identity = { readonly uid?: number; readonly gid?: number };
+
+interface Queue {
+  readonly jobs: { readonly argv: Argv; readonly environment: Environment }[];
+  /** Left out since it was last empty. */
+  dropped: number;
+}
 
 /**
- * Runs the owner's programs for grants, ends of grants and alarms: without a shell, without privileges, for a limited time, a
- * few at once. Nothing waits for them.
+ * Runs the owner's programs for grants, ends of grants and alarms: without a shell, for a limited time, a few at once.
+ * Nothing waits for them. Where the daemon is root they run as another user; else as the daemon's own, without its
+ * capabilities, but with the reach of that user: its state and its control socket. Alarms have a queue of their own, which
+ * goes first: a device that opens and closes all the time cannot keep them away.
  */
 export class Hooks {
   readonly #log: Log;
   #settings: HookSettings;
-  readonly #waiting: { argv: Argv; environment: Environment }[] = [];
+  readonly #alarms: Queue = { jobs: [], dropped: 0 };
+  readonly #others: Queue = { jobs: [], dropped: 0 };
   readonly #running = new Set<ChildProcess>();
-  #dropped = 0;
 
   constructor(settings: HookSettings, log: Log) {
     this.#settings = settings;
@@ -54,34 +65,40 @@ export class Hooks {
     const { onGrant, onClose, onAlarm } = this.#settings;
     const isEnd = event.kind === "closed" || event.kind === "ended";
     const argv = event.kind === "granted" ? onGrant : isEnd ? onClose : isAlarm(event) ? onAlarm : undefined;
-    if (argv !== undefined) this.#queue(argv, environmentOf(event));
+    if (argv === undefined) return;
+    this.#add(isAlarm(event) ? this.#alarms : this.#others, argv, environmentOf(event));
   };
 
   /** Ends what still runs. */
   stop(): void {
-    this.#waiting.length = 0;
+    for (const { jobs } of [this.#alarms, this.#others]) jobs.length = 0;
     for (const child of this.#running) kill(child);
   }
 
-  #queue(argv: Argv, environment: Environment): void {
-    if (this.#waiting.length >= WAITING) {
-      if (this.#dropped++ === 0) this.#log.warn({ hook: argv[0] }, "hook left out: too many wait already");
+  #add(queue: Queue, argv: Argv, environment: Environment): void {
+    if (queue.jobs.length >= WAITING) {
+      if (queue.dropped++ === 0) this.#log.warn({ hook: argv[0] }, "hook left out: too many wait already");
       return;
     }
-    this.#waiting.push({ argv, environment });
+    queue.jobs.push({ argv, environment });
     this.#next();
   }
 
   #next(): void {
     while (this.#running.size < AT_ONCE) {
-      const next = this.#waiting.shift();
-      if (next === undefined) {
-        if (this.#dropped > 0) this.#log.warn({ hooks: this.#dropped }, "hooks were left out");
-        this.#dropped = 0;
-        return;
-      }
+      const next = this.#take(this.#alarms) ?? this.#take(this.#others);
+      if (next === undefined) return;
       this.#run(next.argv, next.environment);
     }
+  }
+
+  #take(queue: Queue): Queue["jobs"][number] | undefined {
+    const next = queue.jobs.shift();
+    if (next === undefined && queue.dropped > 0) {
+      this.#log.warn({ hooks: queue.dropped }, "hooks were left out");
+      queue.dropped = 0;
+    }
+    return next;
   }
 
   #run(argv: Argv, environment: Environment): void {
@@ -90,21 +107,16 @@ export class Hooks {
       this.#log.warn({ user: this.#settings.user }, "hook not run: there is no such user");
       return;
     }
-    const [program, ...args] = unprivileged(argv);
-    const child = spawn(program, args, {
-      ...identity,
-      env: { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C.UTF-8", ...environment },
-      cwd: "/",
-      stdio: ["ignore", "pipe", "pipe"],
-      detached: true,
-    });
+    const child = this.#start(argv, environment, identity);
+    if (child === undefined) return;
     this.#running.add(child);
     let output = "";
     const collect = (chunk: Buffer): void => {
       if (output.length < OUTPUT) output = (output + chunk.toString()).slice(0, OUTPUT);
     };
-    child.stdout.on("data", collect);
-    child.stderr.on("data", collect);
+    // Where no file descriptor is left, there are no pipes either, whatever the types say.
+    const pipes: (Readable | undefined)[] = [child.stdout, child.stderr];
+    for (const pipe of pipes) pipe?.on("data", collect);
     const timer = setTimeout(() => kill(child), this.#settings.timeout * 1000);
     timer.unref();
     const done = (fields: Record<string, unknown>, isRight: boolean): void => {
@@ -124,7 +136,25 @@ export class Hooks {
     child.once("exit", (code, signal) => done(signal === null ? { code } : { signal }, code === 0));
   }
 
-  #identity(): { uid?: number; gid?: number } | undefined {
+  #start(argv: Argv, environment: Environment, identity: Identity): Child | undefined {
+    const [program, ...args] = unprivileged(argv);
+    try {
+      return spawn(program, args, {
+        ...identity,
+        env: { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C.UTF-8", ...environment },
+        cwd: "/",
+        stdio: ["ignore", "pipe", "pipe"],
+        detached: true,
+      });
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const event = environment["TOCK_EVENT"];
+      this.#log.warn({ hook: argv[0], event, error: code ?? message }, "hook failed");
+      return undefined;
+    }
+  }
+
+  #identity(): Identity | undefined {
     return process.geteuid?.() === 0 ? userIds(this.#settings.user) : {};
   }
 }
@@ -140,7 +170,8 @@ function hasAmbient(): boolean {
     const set = /^CapAmb:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1];
     return set !== undefined && !/^0+$/.test(set);
   } catch {
-    return false;
+    // Not known, for example because no file descriptor is left: to give up what one may not have does no harm.
+    return true;
   }
 }
 

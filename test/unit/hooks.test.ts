@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { Hooks, type HookSettings } from "../../server/hooks.ts";
@@ -107,6 +108,60 @@ test("eight run at once, the others wait, and too many are left out", () => {
   ]);
   hooks.stop();
   writeFileSync(go, "");
+});
+
+test("an alarm has its own places, and its turn before everything else", async () => {
+  const folder = scratch();
+  const [go, started, ran] = ["go", "started", "ran"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const { hooks, told } = makeHooks({
+    // The first eight end when they may; those that start then keep their places.
+    onClose: [
+      "/bin/sh",
+      "-c",
+      `[ ! -e ${go} ] || exec sleep 60; echo x >> ${started}; while [ ! -e ${go} ]; do sleep 0.05; done`,
+    ],
+    onAlarm: ["/bin/sh", "-c", `echo "$TOCK_DEVICE" > ${ran}.new; mv ${ran}.new ${ran}`],
+    timeout: 60,
+  });
+  for (let n = 0; n < 200; n++) hooks.handle(ended());
+  const device = deviceId("bob/laptop");
+  hooks.handle({ kind: "retired-secret-used", device, source: address("192.0.2.9") });
+  await eventually("eight run", () => existsSync(started) && readFileSync(started).length === 16);
+  writeFileSync(go, "");
+  await eventually("the alarm's hook ran", () => existsSync(ran));
+  expect(readFileSync(ran, "utf8")).toBe("bob/laptop\n");
+  expect(told.filter(({ text }) => text.includes("left out"))).toHaveLength(1);
+});
+
+test("too many alarms are left out as well", () => {
+  const { hooks, told } = makeHooks({ onAlarm: ["/bin/sleep", "60"], timeout: 60 });
+  for (let n = 0; n < 8 + 128 + 5; n++) hooks.handle({ kind: "journal-error", message: "full" });
+  expect(hooks.running).toBe(8);
+  expect(told).toEqual([
+    { level: "warn", fields: { hook: "/bin/sleep" }, text: "hook left out: too many wait already" },
+  ]);
+});
+
+test("no file descriptor left, or arguments that cannot be: a line of the log, not the end of the daemon", () => {
+  const program = `
+    import { closeSync, openSync } from "node:fs";
+    import { Hooks } from ${JSON.stringify(new URL("../../server/hooks.ts", import.meta.url).href)};
+    const tell = (fields, text) => console.log(text, fields.error ?? "");
+    const hooks = new Hooks({ onAlarm: ["/bin/true"], user: "root", timeout: 5 }, { debug: tell, warn: tell });
+    hooks.handle({ kind: "journal-error", message: "a\\0b" });
+    console.log("and on");
+    let last;
+    try { for (;;) last = openSync("/dev/null"); } catch {}
+    closeSync(last);
+    hooks.handle({ kind: "journal-error", message: "full" });
+    console.log("and on");`;
+  const shell = 'ulimit -n 64; exec "$0" --input-type=module -e "$1"';
+  const said = execFileSync("/bin/sh", ["-c", shell, process.execPath, program], { encoding: "utf8" });
+  expect(said).toBe("hook failed ERR_INVALID_ARG_VALUE\nand on\nand on\nhook failed EMFILE\n");
 });
 
 test("a program that is not there is told, and events without a hook do nothing", async () => {
