@@ -179,7 +179,9 @@ describe("at a terminal", () => {
   /** Runs tock under script(1), which gives it a terminal, and types `keys` at its prompt. */
   async function atTerminal(tock: Tock, args: readonly string[], prompt: RegExp, keys: string) {
     const command = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(" ");
-    const env = { ...process.env, ...tock.env };
+    // A terminal that takes colours; Node shows none to what it takes for a build server.
+    const { CI: _, NO_COLOR: __, ...machine } = process.env;
+    const env = { ...machine, TERM: "xterm-256color", ...tock.env };
     const child = spawn("script", ["-qefc", command, "/dev/null"], { env });
     const closed = once(child, "close") as Promise<[number | null]>;
     let out = "";
@@ -248,8 +250,6 @@ describe("at a terminal", () => {
     const escape = "\u001b[";
     expect((await atTerminal(tock, ["open", "fake"], /opened/, "")).out).not.toContain(escape);
     delete tock.env["NO_COLOR"];
-    // Node shows no colours to what it takes for a build server.
-    delete tock.env["CI"];
     expect((await atTerminal(tock, ["open", "fake"], /opened/, "")).out).toContain(`${escape}32mopened`);
   });
 });
