@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmodSync, chownSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { TockError } from "../../shared/errors.ts";
@@ -21,7 +21,7 @@ export interface Access {
 /**
  * Serves calls on a Unix socket: one JSON line in, JSON lines out, one call a connection.
  * Who may call is the socket's own mode and owner (0600, or 0660 for a group). A socket file left by a daemon that died is replaced; one that
- * answers means that a daemon is running, which is an error.
+ * answers means that a daemon is running, which is an error. Anything else at that path is left alone: an error, too.
  */
 export async function serveAdmin(
   path: string,
@@ -34,6 +34,11 @@ export async function serveAdmin(
   }
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    const there = lstatSync(path, { throwIfNoEntry: false });
+    if (there !== undefined && !there.isSocket()) {
+      const hint = "name a path that is free with [server] socket, or take away what is there";
+      return err(new TockError("exists", `socket: ${path} is not a socket`, hint));
+    }
     rmSync(path, { force: true });
   } catch (error) {
     return err(
@@ -43,7 +48,8 @@ export async function serveAdmin(
   const server = createServer((socket) => serve(socket, handlers));
   server.maxConnections = MAX_CONNECTIONS;
   return new Promise((resolve) => {
-    server.once("error", (error) => {
+    // Errors that come once it listens, such as no file descriptor for a caller, fall silent here: that caller is not served.
+    server.on("error", (error) => {
       resolve(err(new TockError("io", `socket: cannot listen on ${path}: ${error.message}`)));
     });
     const mask = process.umask(0o177);

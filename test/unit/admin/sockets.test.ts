@@ -1,5 +1,6 @@
-import { statSync, writeFileSync } from "node:fs";
-import type { Server } from "node:net";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { callDaemon, lookAtDaemon } from "../../../server/admin/client.ts";
@@ -41,13 +42,44 @@ describe("the sockets", () => {
 
   test("a socket left behind is replaced, one that answers is not", async () => {
     const path = join(scratch(), "tockd.sock");
-    writeFileSync(path, "");
+    const dead = createServer().listen(`${path}.dead`);
+    await once(dead, "listening");
+    renameSync(`${path}.dead`, path);
+    dead.close();
+    expect(statSync(path).isSocket()).toBe(true);
     closing(unwrap(await serveAdmin(path, {}, {})));
     expect(await serveAdmin(path, {}, {})).toMatchObject({ ok: false, error: { code: "exists" } });
     expect(await callDaemon(join(scratch(), "none.sock"), "status", undefined)).toMatchObject({
       ok: false,
       error: { code: "not-found" },
     });
+  });
+
+  test.each(["file", "folder", "link"])("a %s where the socket should be stays as it is", async (kind) => {
+    const folder = scratch();
+    const [path, other] = [join(folder, "it"), join(folder, "other")];
+    writeFileSync(other, "precious");
+    if (kind === "file") writeFileSync(path, "precious");
+    else if (kind === "folder") mkdirSync(path);
+    else symlinkSync(other, path);
+    expect(await serveAdmin(path, {}, {})).toMatchObject({
+      ok: false,
+      error: {
+        message: `socket: ${path} is not a socket`,
+        hint: "name a path that is free with [server] socket, or take away what is there",
+      },
+    });
+    if (kind === "folder") expect(statSync(path).isDirectory()).toBe(true);
+    else expect(readFileSync(path, "utf8")).toBe("precious");
+    expect(readFileSync(other, "utf8")).toBe("precious");
+  });
+
+  test("an error after it listens, such as no file descriptor for a caller, ends nothing", async () => {
+    const path = join(scratch(), "tockd.sock");
+    const server = unwrap(await serveAdmin(path, {}, { grants: () => ok([]) }));
+    closing(server);
+    for (let n = 0; n < 3; n++) server.emit("error", new Error("accept EMFILE"));
+    expect(unwrap(await callDaemon(path, "grants", undefined))).toEqual([]);
   });
 
   test("the names of the two go together", () => {
