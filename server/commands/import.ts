@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
+import { isName, quote } from "../../shared/brand.ts";
 import { TockError } from "../../shared/errors.ts";
 import type { Result } from "../../shared/result.ts";
 import { importFwknop } from "../import/fwknop.ts";
 import { importKnockd } from "../import/knockd.ts";
-import type { Imported, Mistake } from "../import/imported.ts";
+import { type Imported, type Mistake, visible } from "../import/imported.ts";
 import { importedToml } from "../import/toml.ts";
 import { Failures } from "../ui.ts";
 import type { Context } from "./context.ts";
@@ -26,7 +27,12 @@ export function addImport(program: Command, context: Context): void {
     .description("services and one user who may knock, of /etc/knockd.conf")
     .option("--user <name>", "the user who gets the services", "owner")
     .action((file: string, flags: Flags) => {
-      const imported = importKnockd(read(file), flags.user ?? "owner");
+      const user = flags.user ?? "owner";
+      if (!isName(user)) {
+        const message = `--user: expected 1 to 32 of a-z, 0-9, . - and _, got ${quote(user)}`;
+        throw new TockError("invalid", message, "start it with a letter or digit, for example alice");
+      }
+      const imported = importKnockd(read(file), user);
       tell(file, imported, flags, context);
     });
   shared(parent.command("fwknop <access.conf> [fwknopd.conf]"))
@@ -51,7 +57,9 @@ function tell(
 ): void {
   if (!imported.ok) {
     throw new Failures(
-      imported.error.map(({ line, message }) => new TockError("config", `${file}:${line}: ${message}`)),
+      imported.error.map(
+        ({ line, message }) => new TockError("config", visible(`${file}:${line}: ${message}`)),
+      ),
     );
   }
   const { ui, hostname } = context;
@@ -60,7 +68,7 @@ function tell(
   const { notes, services } = imported.value;
   if (notes.length > 0) ui.note("not carried over, or not as it was:\n");
   for (const { line, what, why } of notes)
-    ui.note(`  ${line === undefined ? "" : `line ${line}: `}${what}: ${why}\n`);
+    ui.note(`  ${line === undefined ? "" : `line ${line}: `}${visible(`${what}: ${why}`)}\n`);
   if (services.length > 0) return;
   ui.note("tock: warning: nothing in it opens a port, so no service came of it\n");
   context.exitWith(1);
@@ -71,6 +79,6 @@ function read(file: string): string {
     return readFileSync(file, "utf8");
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new TockError("not-found", `cannot read ${file}: ${code}`);
+    throw new TockError("not-found", `cannot read ${visible(file)}: ${code}`);
   }
 }

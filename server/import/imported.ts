@@ -1,3 +1,4 @@
+import { quote } from "../../shared/brand.ts";
 import type { PortRange } from "../../shared/port-range.ts";
 
 /** Something that did not come along, or came along changed. */
@@ -52,3 +53,8 @@ export interface Mistake {
 
 /** Tock's longest lifetime, in seconds (18 hours). */
 export const MOST_TTL = 64_800;
+
+/** Text from elsewhere as it may stand on a line: control and format characters, ends of lines too, are escaped. */
+export function visible(text: string): string {
+  return text.replace(/[\p{C}\u2028\u2029]/gu, (sign) => quote(sign).slice(1, -1));
+}

@@ -2,7 +2,7 @@ import { formatPortRange } from "../../shared/port-range.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import { type Meaning, meaningOf } from "./command.ts";
 import { type Imported, type Mistake, MOST_TTL, type Note } from "./imported.ts";
-import { nameFrom, ServiceList } from "./ports.ts";
+import { knockRange, nameFrom, NO_RANGE, ServiceList } from "./ports.ts";
 
 interface Setting {
   readonly key: string;
@@ -68,6 +68,8 @@ export function importKnockd(text: string, user: string): Result<Imported, reado
   if (mistakes.length > 0) return err(mistakes);
   const [first = "tcp", second] = [...state.transports];
   const services = state.services.list();
+  if (knockRange(services) === undefined)
+    state.notes.push({ line: undefined, what: "sequence", why: NO_RANGE });
   return ok({
     services,
     users: [

@@ -13,6 +13,17 @@ const KNOWN: Readonly<Record<string, string>> = {
   "udp/51820": "wireguard",
 };
 
+/** Ranges for knock sequences, the default first. */
+const KNOCK_RANGES = [
+  [10_000, 32_767],
+  [32_768, 60_999],
+  [1024, 9_999],
+] as const;
+
+/** What a file needs a person for whose services have ports everywhere. */
+export const NO_RANGE =
+  "no range is left for knock sequences: give the services fewer ports, or take knock = true away";
+
 interface Making {
   readonly name: string;
   ports: PortRange[];
@@ -108,6 +119,16 @@ function cut(range: PortRange, others: readonly PortRange[]): PortRange[] {
 function longest(a: number | undefined, b: number | undefined): number | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   return Math.max(a, b);
+}
+
+/** Where sequences may lie: nowhere near a service. `default` needs no word; undefined = the services leave no range. */
+export function knockRange(services: readonly ImportedService[]): string | undefined {
+  const ranges = services.flatMap(({ ports }) => ports);
+  const free = KNOCK_RANGES.find(([first, last]) =>
+    ranges.every((range) => range.last < first || range.first > last),
+  );
+  if (free === undefined) return undefined;
+  return free === KNOCK_RANGES[0] ? "default" : `${free[0]}-${free[1]}`;
 }
 
 /** A name of Tock's from any text: lower case, other signs as `-`, at most `most` characters; empty where nothing is left. */

@@ -1,6 +1,7 @@
 import { stringify } from "smol-toml";
 import { formatPortRange } from "../../shared/port-range.ts";
-import type { Imported, ImportedService, ImportedUser } from "./imported.ts";
+import { type Imported, type ImportedService, type ImportedUser, visible } from "./imported.ts";
+import { knockRange, NO_RANGE } from "./ports.ts";
 
 /** What the server itself is to be called, which no other program's file says. */
 export interface Server {
@@ -8,12 +9,6 @@ export interface Server {
   readonly addresses: readonly string[];
 }
 
-/** Ranges for knock sequences, the default first. */
-const RANGES = [
-  [10_000, 32_767],
-  [32_768, 60_999],
-  [1024, 9_999],
-] as const;
 /** Tock's default lifetime and cap, in seconds. */
 const TTL = 30;
 const CAP = 600;
@@ -22,6 +17,7 @@ const CAP = 600;
 export function importedToml(from: string, imported: Imported, server: Server): string {
   const { services, users, port, transport, backend, onGrant, onClose } = imported;
   const knocks = users.some((user) => user.knock);
+  const range = knockRange(services);
   const tables = [
     `[server]\n${stringify({
       name: server.name,
@@ -30,7 +26,9 @@ export function importedToml(from: string, imported: Imported, server: Server): 
     })}`,
     `[firewall]\n${stringify({ backend })}`,
     ...(knocks && transport !== undefined
-      ? [`[knock]\n${stringify({ ...knockPorts(services), transport })}`]
+      ? [
+          `[knock]\n${stringify({ ...(range !== undefined && range !== "default" && { ports: range }), transport })}`,
+        ]
       : []),
     ...(onGrant !== undefined || onClose !== undefined
       ? [
@@ -41,24 +39,16 @@ export function importedToml(from: string, imported: Imported, server: Server): 
     ...users.map((user) => `[users.${user.name}]\n${userTable(user, services)}`),
   ];
   const head = [
-    `# Made of ${from} by tockd import.`,
+    `# Made of ${visible(from)} by tockd import.`,
     "#",
     "# 1. Read it through: name and addresses of the server are a guess.",
     "# 2. Put it at /etc/tock/tockd.toml, or its tables into the one that tockd init makes. Then: tockd check",
     "# 3. Enrol the devices. No secret was carried over:",
     ...users.map((user) => `#      tockd device add ${user.device}`),
     "# 4. Stop the old daemon and take its rules out, start tockd, and then: tockd guard on",
+    ...(knocks && range === undefined ? ["#", `# [knock] ${NO_RANGE}`] : []),
   ];
   return `${head.join("\n")}\n\n${tables.map((table) => table.trimEnd()).join("\n\n")}\n`;
-}
-
-/** Where sequences may lie: nowhere near a service. The default needs no word. */
-function knockPorts(services: readonly ImportedService[]): { ports?: string } {
-  const ranges = services.flatMap(({ ports }) => ports);
-  const free = RANGES.find(([first, last]) =>
-    ranges.every((range) => range.last < first || range.first > last),
-  );
-  return free === undefined || free === RANGES[0] ? {} : { ports: `${free[0]}-${free[1]}` };
 }
 
 function serviceTable({ ports, ttl, maxTtl }: ImportedService): string {
