@@ -181,7 +181,8 @@ export function serveMetrics(metrics: Metrics, address: string, port: number): P
   server.requestTimeout = 5_000;
   server.headersTimeout = 5_000;
   return new Promise((resolve) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
+    // Errors that come once it listens fall silent here: a caller is not served, the others are.
+    server.on("error", (error: NodeJS.ErrnoException) => {
       const hint = "choose another port for [metrics] listen";
       resolve(err(new TockError("io", `metrics: cannot listen on ${address}:${port}: ${error.code}`, hint)));
     });

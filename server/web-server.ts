@@ -6,6 +6,8 @@ import {
 } from "node:http";
 import { createServer as createHttps } from "node:https";
 import { extname } from "node:path";
+import { ioError } from "../shared/io-error.ts";
+import { err, ok, type Result } from "../shared/result.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -26,6 +28,28 @@ export function makeWebServer(
   server.requestTimeout = 10_000;
   server.maxConnections = 256;
   return server;
+}
+
+/** A web server that listens already. `tls` that is no key and certificate is thrown, as an error of OpenSSL. */
+export async function serveWeb(
+  files: ReadonlyMap<string, Buffer>,
+  tls: { readonly key: Buffer; readonly cert: Buffer } | undefined,
+  host: string,
+  port: number,
+): Promise<Result<Server>> {
+  const server = makeWebServer(files, tls);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      // Errors that come once it listens fall silent here: a caller is not served, the others are.
+      server.on("error", reject);
+      server.listen(port, host, () => resolve());
+    });
+    return ok(server);
+  } catch (error) {
+    const shown = host.includes(":") ? `[${host}]` : host;
+    const hint = "for example 127.0.0.1:8080, or [::]:8443 for all of this machine's addresses";
+    return err(ioError(`--listen: cannot listen on ${shown}:${port}`, error, hint));
+  }
 }
 
 function answer(

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import { ioError } from "../../shared/io-error.ts";
 import type { Options } from "../args.ts";
 import { defineCommand } from "../command.ts";
 import { readPage } from "../page-file.ts";
@@ -30,7 +31,12 @@ export const command = defineCommand({
       process.stdout.write(page);
       return EXIT.ok;
     }
-    writeFileSync(out, page);
+    try {
+      writeFileSync(out, page);
+    } catch (error) {
+      const hint = "name a place that is there and that you may write to, or - for standard output";
+      throw ioError(`--out: cannot write ${out}`, error, hint);
+    }
     ui.line(`${sha256}  ${out}`);
     ui.data({ ok: true, file: out, bytes: Buffer.byteLength(page), sha256 });
     return EXIT.ok;

@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
 import { parsePort, quote } from "../../shared/brand.ts";
 import { TockError } from "../../shared/errors.ts";
+import { ioError } from "../../shared/io-error.ts";
 import { unwrap } from "../../shared/result.ts";
 import { readPage, readSite } from "../page-files.ts";
-import { makeWebServer } from "../web-server.ts";
+import { serveWeb } from "../web-server.ts";
 import type { Context } from "./context.ts";
 
 interface WebFlags {
@@ -33,12 +35,8 @@ export function addWeb(program: Command, context: Context): void {
         const hint = "for example tockd web --out tock.html, or --site /var/www/tock";
         throw new TockError("usage", "--out, --site or --listen: expected one of them, got none", hint);
       }
-      const page = readPage();
-      if (flags.out !== undefined) write(flags.out, page, context);
-      if (flags.site !== undefined) {
-        mkdirSync(flags.site, { recursive: true });
-        for (const [name, data] of readSite()) write(join(flags.site, name), data, context);
-      }
+      if (flags.out !== undefined) write("--out", flags.out, readPage(), context);
+      if (flags.site !== undefined) writeSite(flags.site, context);
       if (flags.listen !== undefined) await serve(flags.listen, flags, context);
     });
 }
@@ -52,9 +50,33 @@ Example:
   tockd device add alice/phone --web https://www.example.org/tock/
 `;
 
-function write(file: string, data: Buffer, { ui }: Context): void {
-  writeFileSync(file, data);
+const WRITE_HINT = "name a place that is there and that you may write to";
+
+function write(option: string, file: string, data: Buffer, { ui }: Context): void {
+  try {
+    writeFileSync(file, data);
+  } catch (error) {
+    throw ioError(`${option}: cannot write ${file}`, error, WRITE_HINT);
+  }
   ui.out(`${createHash("sha256").update(data).digest("hex")}  ${file}\n`);
+}
+
+function writeSite(folder: string, context: Context): void {
+  const site = readSite();
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw ioError(`--site: cannot write ${folder}`, error, WRITE_HINT);
+  }
+  for (const [name, data] of site) write("--site", join(folder, name), data, context);
+}
+
+function readPem(option: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw ioError(`${option}: cannot read ${file}`, error, "name a PEM file that you may read");
+  }
 }
 
 async function serve(listen: string, { cert, key }: WebFlags, { ui }: Context): Promise<void> {
@@ -65,12 +87,9 @@ async function serve(listen: string, { cert, key }: WebFlags, { ui }: Context): 
   const tls =
     cert === undefined || key === undefined
       ? undefined
-      : { cert: readFileSync(cert), key: readFileSync(key) };
-  const server = makeWebServer(readSite(), tls);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, () => resolve());
-  });
+      : { cert: readPem("--cert", cert), key: readPem("--key", key) };
+  if (tls !== undefined) expectPair(tls);
+  const server = unwrap(await serveWeb(readSite(), tls, host, port));
   const shown = host.includes(":") ? `[${host}]` : host;
   ui.out(`${tls === undefined ? "http" : "https"}://${shown}:${port}/\n`);
   if (tls === undefined)
@@ -80,6 +99,19 @@ async function serve(listen: string, { cert, key }: WebFlags, { ui }: Context): 
   });
   server.close();
   server.closeAllConnections();
+}
+
+function expectPair(tls: { readonly cert: Buffer; readonly key: Buffer }): void {
+  try {
+    createSecureContext(tls);
+  } catch {
+    const hint = "the certificate first in its file, and a key that is not encrypted";
+    throw new TockError(
+      "invalid",
+      "--cert and --key: expected a certificate chain and its private key, both PEM",
+      hint,
+    );
+  }
 }
 
 /** `127.0.0.1:8080`, `[::]:8443`, `host:8443`. */

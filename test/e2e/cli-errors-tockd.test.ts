@@ -533,6 +533,48 @@ const COMMANDS: Record<string, [args: string, code: 1 | 2, ...lines: string[]]> 
     "! device store STATE/tock.db exists already",
     "? nothing was changed; to begin anew, move the state folder away",
   ],
+  "the web client into a folder that there is not": [
+    "web --out /nonexistent/x",
+    1,
+    "! --out: cannot write /nonexistent/x: no such file or folder",
+    "? name a place that is there and that you may write to",
+  ],
+  "the web client where a folder is": [
+    "web --out /",
+    1,
+    "! --out: cannot write /: it is a folder",
+    "? name a place that is there and that you may write to",
+  ],
+  "the web client as a folder below a file": [
+    "web --site /etc/passwd/x",
+    1,
+    "! --site: cannot write /etc/passwd/x: a part of the path is no folder",
+    "? name a place that is there and that you may write to",
+  ],
+  "the web client on an address of another machine": [
+    "web --listen 203.0.113.9:80",
+    1,
+    "! --listen: cannot listen on 203.0.113.9:80: this machine has no such address",
+    "? for example 127.0.0.1:8080, or [::]:8443 for all of this machine's addresses",
+  ],
+  "the web client with a certificate that there is not": [
+    "web --listen 127.0.0.1:8443 --cert /nonexistent/cert --key /nonexistent/key",
+    1,
+    "! --cert: cannot read /nonexistent/cert: no such file or folder",
+    "? name a PEM file that you may read",
+  ],
+  "the web client with a key that is a folder": [
+    "web --listen 127.0.0.1:8443 --cert FILE --key /",
+    1,
+    "! --key: cannot read /: it is a folder",
+    "? name a PEM file that you may read",
+  ],
+  "the web client with a certificate that is none": [
+    "web --listen 127.0.0.1:8443 --cert FILE --key FILE",
+    2,
+    "! --cert and --key: expected a certificate chain and its private key, both PEM",
+    "? the certificate first in its file, and a key that is not encrypted",
+  ],
   "setting up over a configuration": [
     "init --name other",
     1,
@@ -544,7 +586,7 @@ const COMMANDS: Record<string, [args: string, code: 1 | 2, ...lines: string[]]> 
 describe("a command line with", () => {
   test.each(Object.entries(COMMANDS))("%s", async (_name, [args, code, ...lines]) => {
     const { config, state } = await existing();
-    const ran = await tockd([...args.split(" "), "--config", config]);
+    const ran = await tockd([...args.replaceAll("FILE", config).split(" "), "--config", config]);
     const note = ran.note.replaceAll(config, "FILE").replaceAll(state, "STATE");
     expect({ ...ran, note }).toEqual({ code, out: "", note: said(...lines) });
   });

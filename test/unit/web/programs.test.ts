@@ -36,6 +36,15 @@ describe("the programs hand out the page", () => {
     expect(stderr).toContain("tock: error: --out is missing\n");
   });
 
+  test("tock web that cannot write says why", () => {
+    const args = [client, "web", "--out", "/nonexistent/x"];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      "tock: error: --out: cannot write /nonexistent/x: no such file or folder\ntock: hint: name a place that is there and that you may write to, or - for standard output\n",
+    );
+  });
+
   test("tockd web writes the file and the folder", () => {
     const [file, site] = [join(folder, "page.html"), join(folder, "site")];
     const args = [daemon, "web", "--out", file, "--site", site];
