@@ -7,7 +7,7 @@ import type { Counters, DropReason } from "./core/counters.ts";
 import type { Decision } from "./core/decision.ts";
 import type { Device, Slot } from "./core/device.ts";
 import type { AuditEvent } from "./core/event.ts";
-import type { Firewall } from "./core/firewall.ts";
+import type { Firewall, Opened } from "./core/firewall.ts";
 import { destinationOf, sourceOf } from "./core/frame.ts";
 import type { Grant } from "./core/grant.ts";
 import type { KnockTracker } from "./core/knock-tracker.ts";
@@ -42,7 +42,7 @@ export interface GateParts {
   readonly knocks: KnockTracker;
   readonly replays: ReplayWindow<Told>;
   readonly counters: Counters<DropReason>;
-  readonly firewall: Pick<Firewall, "open" | "close">;
+  readonly firewall: Pick<Firewall, "close"> & { open(grant: Grant): Result<Opened> };
   /** Writes a use down; nothing is done for a packet before. */
   readonly journal: (use: Use, source: Address) => Result<void>;
   readonly policy: () => Policy;
@@ -200,6 +200,7 @@ export class Gate {
       ...(grant.prefix !== undefined && { prefix: grant.prefix }),
       lifetime: grant.lifetime,
       capped,
+      ...(opened.value === "unguarded" && { unguarded: true }),
       micros: Math.round((performance.now() - start) * 1000),
     });
     return { result: "opened", rotationDue, lifetime: Math.min(grant.lifetime, 0xffff) };

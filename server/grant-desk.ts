@@ -13,7 +13,7 @@ import { TockError } from "../shared/errors.ts";
 import { err, ok, type Result } from "../shared/result.ts";
 import type { GrantView, Methods } from "./admin/methods.ts";
 import type { AuditEvent } from "./core/event.ts";
-import type { Firewall } from "./core/firewall.ts";
+import type { Firewall, Opened } from "./core/firewall.ts";
 import type { Grant, Service } from "./core/grant.ts";
 import { grantOf } from "./core/policy.ts";
 import type { User } from "./core/user.ts";
@@ -34,7 +34,7 @@ export interface DeskParts {
   readonly now: () => UnixMillis;
   readonly firewall: Pick<Firewall, "list" | "close">;
   readonly grants: OpenGrants;
-  readonly open: (grant: Grant) => Result<void>;
+  readonly open: (grant: Grant) => Result<Opened>;
   readonly users: () => readonly User[];
   readonly services: () => readonly Service[];
   /** Cuts what an address has established to a service; gives how many connections that was. */
@@ -161,6 +161,7 @@ export class GrantDesk {
       allowed: source.value,
       lifetime,
       capped: false,
+      ...(opened.value === "unguarded" && { unguarded: true }),
       micros: Math.round((performance.now() - start) * 1000),
     });
     return ok({ lifetime });

@@ -1,7 +1,7 @@
 import { TockError } from "../shared/errors.ts";
 import { err, ok, type Result } from "../shared/result.ts";
 import type { AuditEvent } from "./core/event.ts";
-import type { Firewall, GuardPlan, GuardState } from "./core/firewall.ts";
+import type { Firewall, GuardPlan, GuardState, Opened } from "./core/firewall.ts";
 import type { Grant } from "./core/grant.ts";
 import { keepPlan } from "./last-plan.ts";
 import { type GuardWish, trialLeft, type TrialWish } from "./guard-wish.ts";
@@ -64,14 +64,14 @@ export class GuardKeeper {
   }
 
   /**
-   * Opens a grant. While the guard cannot be put back this fails, also where the kernel took the grant: nobody knows
-   * then what the firewall does with it. While the owner has it off there is nothing to open and nothing that is shut:
-   * clients that ask before they connect, as ssh does, must get in then too.
+   * Opens a grant. While the guard cannot be put back this fails, and the kernel is not asked: nobody knows what the
+   * firewall does with a grant then, and it would have no owner when the guard is back. While the owner has it off there
+   * is nothing to open and nothing that is shut: clients that ask before they connect, as ssh does, must get in then too.
    */
-  open(grant: Grant): Result<void> {
-    const opened = this.#firewall.open(grant);
-    if (!opened.ok) return this.#isOff() ? ok(undefined) : opened;
-    return this.#trouble === undefined ? opened : err(this.#trouble);
+  open(grant: Grant): Result<Opened> {
+    const opened = this.#trouble === undefined ? this.#firewall.open(grant) : err(this.#trouble);
+    if (opened.ok) return ok("confirmed");
+    return this.#isOff() ? ok("unguarded") : opened;
   }
 
   /** The guard is wanted from now on only if it could be put on. */

@@ -23,6 +23,8 @@ export type AuditEvent =
       readonly lifetime: Seconds;
       /** The packet asked for more than it may have. */
       readonly capped: boolean;
+      /** The guard is off: everybody can connect, and the kernel was given nothing. */
+      readonly unguarded?: true;
       /** Packet received to kernel confirmed, in microseconds. */
       readonly micros: number;
     })

@@ -49,6 +49,9 @@ export interface OpenGrant {
   readonly remaining: number;
 }
 
+/** What became of a grant. `unguarded`: the guard is off and shuts nothing, so there was nothing to open. */
+export type Opened = "confirmed" | "unguarded";
+
 export type GuardState = "on" | "off" | "damaged";
 
 /**

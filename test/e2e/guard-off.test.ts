@@ -22,6 +22,7 @@ describe.each(BACKENDS)("%s", (backend) => {
   test("a device may ask, and close again", async () => {
     const opened = await scene.tock(scene.client, "open", "server");
     expect([opened.code, opened.stdout]).toEqual([0, expect.stringMatching(/^opened ssh/)]);
+    await scene.daemon.logged("granted", { device: "alice/laptop", unguarded: true });
     const closed = await scene.tock(scene.client, "close", "server");
     expect([closed.code, closed.stdout]).toEqual([0, expect.stringMatching(/^closed ssh/)]);
   });

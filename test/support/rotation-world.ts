@@ -271,7 +271,13 @@ export class World {
       knocks: undefined as never,
       replays: new ReplayWindow<Told>(new SpentSteps()),
       counters: new Counters(DROP_REASONS),
-      firewall,
+      firewall: {
+        open: (grant) => {
+          const opened = firewall.open(grant);
+          return opened.ok ? { ok: true, value: "confirmed" } : opened;
+        },
+        close: (service, source) => firewall.close(service, source),
+      },
       journal: () => {
         this.#step("daemon");
         return { ok: true, value: undefined };

@@ -84,7 +84,10 @@ export class GateWorld {
       replays: new ReplayWindow<Told>(new SpentSteps()),
       counters: new Counters(DROP_REASONS),
       firewall: {
-        open: () => act("confirmed", this.#broken.isFirewallBroken),
+        open: () => {
+          const done = act("confirmed", this.#broken.isFirewallBroken);
+          return done.ok ? ok("confirmed") : done;
+        },
         close: () => act("confirmed", this.#broken.isFirewallBroken),
       },
       journal: () => act("journalled", this.#broken.isJournalBroken),
