@@ -28,11 +28,7 @@ describe("tockd import", () => {
     ["a door's name", `[a${CONTROLS}]\n${OPEN}`],
     ["a door that is there twice", `[a${CONTROLS}]\n${OPEN}[a${CONTROLS}]\n${OPEN}`],
     ["a sequence", `[a]\nsequence = 1${CONTROLS}\n`],
-    [
-      "programs",
-      "knockd",
-      `[a]\nsequence = 1\ncommand = /x${CONTROLS} 1\n[b]\nsequence = 1\ncommand = /y 1\n`,
-    ],
+    ["programs", `[a]\nsequence = 1\ncommand = /x${CONTROLS} 1\n[b]\nsequence = 1\ncommand = /y 1\n`],
   ])("shows the control characters of %s as text", async (_, text) => {
     const { out, note } = await imported(text);
     expect(note).not.toBe("");
