@@ -5,8 +5,9 @@ const BURST = 5;
 const MAX_KEYS = 10_000;
 
 /**
- * Holds back events that somebody without a key can cause over and over: a captured packet sent again, a full disk. The
- * first few of a kind and device pass, then one count every ten seconds.
+ * Holds back events that somebody without a key can cause over and over: a captured packet sent again, a full disk. Five of
+ * a kind and device pass in ten seconds. The next of its like after these tells how many were held back; where none comes,
+ * nobody tells.
  */
 export class Throttle {
   readonly #seen = new Map<string, { since: number; passed: number; held: number }>();
