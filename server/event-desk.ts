@@ -8,6 +8,9 @@ type Listen = (listener: (event: unknown, record: AuditRecord) => void) => () =>
 /** Events that are counted elsewhere and would fill the trail. */
 export const UNKEPT: ReadonlySet<string> = new Set(["drops"]);
 
+/** Events that wait while a follower gets the trail. One that reads so slowly is let go: it can ask anew. */
+export const MOST_EARLY = 10_000;
+
 /** Whether an event is asked for. */
 export function isAsked(
   { user, since }: Omit<EventQuery, "follow">,
@@ -17,7 +20,10 @@ export function isAsked(
   return since === undefined || Date.parse(String(line["at"])) >= since;
 }
 
-/** Sends the trail's lines that are asked for, then what comes, until the caller has gone. Nothing is missed between. */
+/**
+ * Sends the trail's lines that are asked for, then what comes, until the caller has gone. Nothing is missed between. A
+ * follower that reads too slowly for it is let go.
+ */
 export async function sendEvents(
   folder: string,
   trail: AuditTrail,
@@ -33,7 +39,10 @@ export async function sendEvents(
         const line = JSON.parse(JSON.stringify({ at: new Date(), ...record })) as Record<string, unknown>;
         if (!isAsked(query, line)) return;
         if (isLive) stream.send({ event: line });
-        else early.push(line);
+        else if (early.push(line) > MOST_EARLY) {
+          early.length = 0;
+          stream.leave();
+        }
       })
     : () => undefined;
   try {
@@ -48,7 +57,10 @@ export async function sendEvents(
       stream.send({ event: line });
       await stream.drained();
     }
-    for (const line of early) stream.send({ event: line });
+    for (let line = early.shift(); line !== undefined && !stream.gone(); line = early.shift()) {
+      stream.send({ event: line });
+      await stream.drained();
+    }
     isLive = true;
     if (query.follow) await stream.closed;
   } finally {

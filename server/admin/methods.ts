@@ -131,6 +131,8 @@ export interface Stream {
   readonly closed: Promise<void>;
   /** Whether the caller has gone. */
   gone(): boolean;
+  /** Lets the caller go, with what still waits for it. */
+  leave(): void;
 }
 
 export type Handlers = {

@@ -123,6 +123,7 @@ async function answer(socket: Socket, line: string, handlers: Partial<Handlers>)
         drained,
         closed: closing(socket),
         gone: () => socket.destroyed,
+        leave: () => void socket.destroy(),
       });
       write(result.ok ? { value: result.value ?? null } : { error: plain(result.error) });
     }
