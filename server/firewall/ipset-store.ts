@@ -69,20 +69,32 @@ export class IpsetStore implements GrantStore {
   }
 
   add(set: GrantSet, key: GrantKey, lifetime: number, connections: number): Result<void> {
+    const made: Entry[] = [];
     for (const entry of entriesOf(key)) {
       const added = this.#addOne(set, { ...entry, timeout: Math.min(lifetime, LONGEST) }, connections);
-      if (!added.ok) return added;
+      if (!added.ok) {
+        // A half of a grant would be open without an owner. What was there before has one.
+        for (const each of made) this.#removeOne(set, each);
+        return added;
+      }
+      if (added.value) made.push(entry);
     }
     return ok(undefined);
   }
 
   remove(set: GrantSet, key: GrantKey): Result<void> {
     for (const entry of entriesOf(key)) {
-      const gone = deleteEntry(this.#socket, specOf(set), entry);
-      if (!gone.ok && gone.error.code !== IPSET_ERR_EXIST && gone.error.code !== ENOENT)
-        return err(refusal(`ipset del ${nameOf(set)}`, gone.error));
-      this.#deadlines.delete(memoryKey(set, entry));
+      const gone = this.#removeOne(set, entry);
+      if (!gone.ok) return gone;
     }
+    return ok(undefined);
+  }
+
+  #removeOne(set: GrantSet, entry: Entry): Result<void> {
+    const gone = deleteEntry(this.#socket, specOf(set), entry);
+    if (!gone.ok && gone.error.code !== IPSET_ERR_EXIST && gone.error.code !== ENOENT)
+      return err(refusal(`ipset del ${nameOf(set)}`, gone.error));
+    this.#deadlines.delete(memoryKey(set, entry));
     return ok(undefined);
   }
 
@@ -99,21 +111,26 @@ export class IpsetStore implements GrantStore {
     );
   }
 
-  #addOne(set: GrantSet, entry: Entry, connections: number): Result<void> {
+  /** True where the entry was not there before. */
+  #addOne(set: GrantSet, entry: Entry, connections: number): Result<boolean> {
     const wanted = this.#now() + entry.timeout * 1000;
     const added = addEntry(this.#socket, specOf(set), counting(set, entry, connections), false);
-    if (added.ok || added.error.code !== IPSET_ERR_EXIST) return this.#settle(set, entry, wanted, added);
+    if (added.ok || added.error.code !== IPSET_ERR_EXIST) {
+      const settled = this.#settle(set, entry, wanted, added);
+      return settled.ok ? ok(true) : settled;
+    }
 
     const left = set.counted ? this.#left(set, entry) : ok(0);
     if (!left.ok) return left;
     const deadline = this.#deadline(set, entry);
     if (!deadline.ok) return deadline;
-    if (!set.counted && deadline.value >= wanted) return ok(undefined);
+    if (!set.counted && deadline.value >= wanted) return ok(false);
     const until = Math.max(deadline.value, wanted);
     const timeout = Math.min(LONGEST, Math.ceil((until - this.#now()) / 1000));
     const most = Math.min(MOST_CONNECTIONS, left.value + connections);
     const replaced = addEntry(this.#socket, specOf(set), counting(set, { ...entry, timeout }, most), true);
-    return this.#settle(set, entry, until, replaced);
+    const settled = this.#settle(set, entry, until, replaced);
+    return settled.ok ? ok(false) : settled;
   }
 
   #settle(set: GrantSet, entry: Entry, deadline: number, outcome: ReturnType<typeof addEntry>): Result<void> {
