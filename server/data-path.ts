@@ -139,25 +139,31 @@ export class DataPath {
 
   /** Goes over to new settings, between two packets. Fails only where the kernel follows knocks; then all is as before. */
   change(settings: Settings, table: DeviceTable | undefined, source: PacketSource | undefined): Result<void> {
+    const before = { settings: this.#settings, devices: this.#devices, engine: this.#engine };
+    this.#take(settings, table ?? this.#devices);
+    if (source !== undefined) this.#takeSource(source);
+    else if (table !== undefined) this.#source?.tags.replace(this.#devices.packTags());
+    const { rules } = this.#parts;
+    if (rules === undefined) return ok(undefined);
+    const followed = this.#follow(rules);
+    if (followed.ok) before.engine?.stop();
+    else {
+      this.#take(before.settings, before.devices);
+      // It was never stopped, and goes on trying where the kernel refuses its rules too.
+      before.engine?.refresh();
+    }
+    return followed;
+  }
+
+  #take(settings: Settings, table: DeviceTable): void {
     const before = this.#settings;
     this.#settings = settings;
     this.#policy = policyOf(settings);
-    if (table !== undefined) this.#takeTable(table, settings);
-    if (source !== undefined) this.#takeSource(source);
-    else if (table !== undefined) this.#source?.tags.replace(this.#devices.packTags());
+    if (table !== this.#devices) this.#takeTable(table, settings);
     for (const device of this.#devices.devices()) {
       const knocks = mayKnock(settings, device);
       if (knocks !== mayKnock(before, device)) this.#devices.put(device, knocks);
     }
-    const { rules } = this.#parts;
-    if (rules === undefined) return ok(undefined);
-    this.#engine?.stop();
-    const followed = this.#follow(rules);
-    if (followed.ok) return followed;
-    this.#settings = before;
-    this.#policy = policyOf(before);
-    this.#follow(rules);
-    return followed;
   }
 
   #openSource(settings: Settings, gate: Gate): Result<PacketSource> {

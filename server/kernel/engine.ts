@@ -150,7 +150,11 @@ export class KernelEngine {
       put.length === 0 && held.value.every((step) => this.#steps.has(step) && wanted.includes(step));
     if (isSame) return ok(undefined);
     const done = rules.replace(put, keep);
-    if (!done.ok) return done;
+    if (!done.ok) {
+      // The kernel may hold these steps as they were before: they are put in anew the next time.
+      for (const { step } of put) this.#steps.delete(step);
+      return done;
+    }
     for (const step of [...this.#steps.keys()]) if (!wanted.includes(step)) this.#steps.delete(step);
     this.#forgetSeen();
     return ok(undefined);
