@@ -22,6 +22,7 @@ import type { Changes } from "./reload.ts";
 import { StepClock } from "./step-clock.ts";
 import type { Journal } from "./store/journal.ts";
 import type { Firewall } from "./core/firewall.ts";
+import { warmUp } from "./warm-up.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** Devices derived at once while new tables are made beside those in use. */
@@ -293,6 +294,7 @@ export class DataPath {
     this.#gate = gate;
     this.#source = source.value;
     source.value.tags.replace(this.#devices.packTags());
+    warmUp();
     return ok(undefined);
   }
 }
