@@ -23,7 +23,7 @@ const SEED = [0, 0] as const;
 /**
  * Sends packets of a device that does not exist through a gate that leads nowhere, so that the code is compiled by the
  * time that a real one comes: the first would take some ten milliseconds otherwise, and the next ones twice as long as
- * need be. Keeps no process alive. `done`, if given, is told how many were answered.
+ * need be. `done`, if given, is told how many were answered.
  */
 export function warmUp(done?: (answered: number) => void): void {
   let [made, answered] = [0, 0];
@@ -31,10 +31,10 @@ export function warmUp(done?: (answered: number) => void): void {
   const go = (): void => {
     for (let n = 0; n < AT_ONCE; n++) send();
     made += AT_ONCE;
-    if (made < PACKETS) setImmediate(go).unref();
+    if (made < PACKETS) setImmediate(go);
     else done?.(answered);
   };
-  setImmediate(go).unref();
+  setImmediate(go);
 }
 
 /** What makes a packet and hands it in. */
