@@ -64,7 +64,7 @@ afterAll(async () => {
 }, 60_000);
 
 async function build(): Promise<void> {
-  const env = { SOURCE_DATE_EPOCH: "1800000000" };
+  const env = { SOURCE_DATE_EPOCH: "1800000000", HOME: lab.folder };
   await must([process.execPath, `${copy}/scripts/package.ts`], { timeout: 280_000, env });
 }
 

@@ -33,7 +33,17 @@ export function removeAll(name: string): void {
     killMembers(namespace);
     quietly("ip", ["netns", "del", namespace]);
   }
+  unmountBelow(folderOf(name));
   rmSync(folderOf(name), { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** A test that died may have left a file system mounted in its folder; what is in that is not ours to remove. */
+function unmountBelow(folder: string): void {
+  const mounts = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "")
+    .filter((path) => path.startsWith(`${folder}/`));
+  for (const path of mounts.toReversed()) quietly("umount", ["--lazy", path]);
 }
 
 /** Removes what owners that are dead by now have left. Gives the names found. */
@@ -44,7 +54,13 @@ export function sweep(): string[] {
     if (pid !== undefined && startOf(Number(pid)) !== start)
       found.add(entry.split("-").slice(0, 4).join("-"));
   }
-  for (const name of found) removeAll(name);
+  for (const name of found) {
+    try {
+      removeAll(name);
+    } catch {
+      // Somebody else is at it, or it cannot be removed: no reason for this lab not to be made.
+    }
+  }
   return [...found];
 }
 
