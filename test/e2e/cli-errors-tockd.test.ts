@@ -534,9 +534,9 @@ const COMMANDS: Record<string, [args: string, code: 1 | 2, ...lines: string[]]> 
     "? nothing was changed; to begin anew, move the state folder away",
   ],
   "the web client into a folder that there is not": [
-    "web --out /nonexistent/x",
+    "web --out /proc/nonexistent/x",
     1,
-    "! --out: cannot write /nonexistent/x: no such file or folder",
+    "! --out: cannot write /proc/nonexistent/x: no such file or folder",
     "? name a place that is there and that you may write to",
   ],
   "the web client where a folder is": [
@@ -558,9 +558,9 @@ const COMMANDS: Record<string, [args: string, code: 1 | 2, ...lines: string[]]> 
     "? for example 127.0.0.1:8080, or [::]:8443 for all of this machine's addresses",
   ],
   "the web client with a certificate that there is not": [
-    "web --listen 127.0.0.1:8443 --cert /nonexistent/cert --key /nonexistent/key",
+    "web --listen 127.0.0.1:8443 --cert /proc/nonexistent/cert --key /proc/nonexistent/key",
     1,
-    "! --cert: cannot read /nonexistent/cert: no such file or folder",
+    "! --cert: cannot read /proc/nonexistent/cert: no such file or folder",
     "? name a PEM file that you may read",
   ],
   "the web client with a key that is a folder": [

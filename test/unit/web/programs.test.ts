@@ -37,11 +37,11 @@ describe("the programs hand out the page", () => {
   });
 
   test("tock web that cannot write says why", () => {
-    const args = [client, "web", "--out", "/nonexistent/x"];
+    const args = [client, "web", "--out", "/proc/nonexistent/x"];
     const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
     expect(status).toBe(1);
     expect(stderr).toBe(
-      "tock: error: --out: cannot write /nonexistent/x: no such file or folder\ntock: hint: name a place that is there and that you may write to, or - for standard output\n",
+      "tock: error: --out: cannot write /proc/nonexistent/x: no such file or folder\ntock: hint: name a place that is there and that you may write to, or - for standard output\n",
     );
   });
 
