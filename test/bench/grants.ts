@@ -3,7 +3,7 @@ import type { GuardPlan } from "../../server/core/firewall.ts";
 import type { Grant } from "../../server/core/grant.ts";
 import { createFirewall } from "../../server/firewall/create.ts";
 import { Address } from "../../shared/address.ts";
-import type { Port, ServiceName } from "../../shared/brand.ts";
+import type { Port } from "../../shared/brand.ts";
 import { unwrap } from "../../shared/result.ts";
 import { service } from "../lab/firewall.ts";
 
@@ -15,8 +15,9 @@ const SAMPLES = 200;
 const WARM_UP = 500;
 
 const door = service("door", "udp/5000");
+const warm = service("warm", "udp/5001");
 const plan: GuardPlan = {
-  services: [door],
+  services: [door, warm],
   silent: [{ protocol: "udp", first: 62_201 as Port, last: 62_201 as Port }],
 };
 const options = { log: () => undefined, now: () => performance.now() };
@@ -26,7 +27,7 @@ const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 let opened = 0;
 /** 10.96.0.1 and on: addresses that the stranger's routes lead to. */
-function grantFor(number: number): Grant {
+function grantFor(number: number, to = door): Grant {
   const source = Address.v4(Uint8Array.of(10, 96 + (number >> 16), (number >> 8) & 255, number & 255));
   const rest = {
     device: "alice/phone",
@@ -35,7 +36,7 @@ function grantFor(number: number): Grant {
     sourcePort: undefined,
     prefix: undefined,
   };
-  return { ...rest, service: door, source } as unknown as Grant;
+  return { ...rest, service: to, source } as unknown as Grant;
 }
 
 /** Microseconds for one more. */
@@ -46,9 +47,8 @@ function openOne(): number {
   return Number(process.hrtime.bigint() - start) / 1e3;
 }
 
-/** Once without samples: the first calls run code that nobody has compiled yet. */
-for (let n = 0; n < WARM_UP; n++) openOne();
-unwrap(firewall.close("door" as ServiceName, grantFor(1).source));
+// Into another set: the first calls run code that nobody has compiled yet.
+for (let n = 1; n <= WARM_UP; n++) unwrap(firewall.open(grantFor(n, warm)));
 for (const size of sizes.map(Number)) {
   while (opened < size) openOne();
   const open = Array.from({ length: SAMPLES }, openOne);
