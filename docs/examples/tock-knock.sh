@@ -90,7 +90,6 @@ while [ $found -lt "$length" ]; do
   done
   block=$((block + 1))
 done
-
 [ -z "$dry" ] || { printf '%s\n' "$ports"; exit 0; }
 for port in $ports; do
   if [ "$transport" = udp ]; then printf . | nc -u -w 1 "$host" "$port"
