@@ -42,11 +42,12 @@ export class Agent {
   static readonly argv: Argv = [process.execPath, fileURLToPath(new URL("agent-main.ts", import.meta.url))];
   readonly ready: Promise<void>;
   readonly #process: Process;
+  readonly #asked = new Map<number, (answer: string) => void>();
   #last = 0;
 
   constructor(process: Process) {
     this.#process = process;
-    this.ready = process.waitFor(/^ready\n/).then(() => undefined);
+    this.ready = process.waitFor(/^ready\n/).then(() => process.readLines((line) => this.#take(line)));
   }
 
   /** Tries a TCP connect and lets go of it at once. */
@@ -80,10 +81,23 @@ export class Agent {
 
   async #ask(request: Request, duration: number): Promise<unknown> {
     const id = ++this.#last;
-    this.#process.write(`${JSON.stringify({ id, ...request })}\n`);
-    const [, text = ""] = await this.#process.waitFor(new RegExp(`^${id} (.*)$`, "m"), duration + 20_000);
+    const text = await new Promise<string>((resolve, reject) => {
+      const fail = (why: string): void => reject(new Error(`agent: ${request.op}: ${why}`));
+      const timer = setTimeout(() => fail("no answer in time"), duration + 20_000);
+      this.#asked.set(id, (answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
+      void this.#process.exited.then(() => fail("the agent has ended"));
+      this.#process.write(`${JSON.stringify({ id, ...request })}\n`);
+    }).finally(() => this.#asked.delete(id));
     const answer = JSON.parse(text) as { value?: unknown; error?: string };
     if (answer.error !== undefined) throw new Error(`agent: ${request.op}: ${answer.error}`);
     return answer.value;
+  }
+
+  #take(line: string): void {
+    const space = line.indexOf(" ");
+    this.#asked.get(Number(line.slice(0, space)))?.(line.slice(space + 1));
   }
 }

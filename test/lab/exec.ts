@@ -96,11 +96,12 @@ export function killGroup(pid: number | undefined, signal: NodeJS.Signals = "SIG
 /** The first megabytes of a stream; the rest is counted away so that no test can eat the memory. */
 export class Collector {
   readonly #chunks: Buffer[] = [];
-  #size = 0;
+  /** Bytes that came, kept or not. */
+  size = 0;
 
   add(chunk: Buffer): void {
-    if (this.#size < MOST_OUTPUT) this.#chunks.push(chunk);
-    this.#size += chunk.length;
+    if (this.size < MOST_OUTPUT) this.#chunks.push(chunk);
+    this.size += chunk.length;
   }
 
   text(): string {

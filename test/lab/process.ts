@@ -17,6 +17,8 @@ export class Process {
   readonly #stdout = new Collector();
   readonly #stderr = new Collector();
   readonly #changed = new Set<() => void>();
+  #line: ((line: string) => void) | undefined;
+  #rest = "";
 
   /** Starts it in a process group of its own. A program that cannot be started throws. */
   constructor(argv: Argv, options: Omit<RunOptions, "timeout"> = {}) {
@@ -33,7 +35,10 @@ export class Process {
     this.#child = child;
     child.on("error", () => undefined);
     child.stdin.on("error", () => undefined);
-    child.stdout.on("data", (chunk: Buffer) => this.#collect(this.#stdout, chunk));
+    child.stdout.on("data", (chunk: Buffer) => {
+      if (this.#line) this.#split(chunk, this.#line);
+      else this.#collect(this.#stdout, chunk);
+    });
     child.stderr.on("data", (chunk: Buffer) => this.#collect(this.#stderr, chunk));
     if (options.input !== undefined) child.stdin.write(options.input);
     this.exited = new Promise((resolve) => {
@@ -55,6 +60,16 @@ export class Process {
 
   get stderr(): string {
     return this.#stderr.text();
+  }
+
+  /** Bytes written to both so far, kept or not. */
+  get said(): number {
+    return this.#stdout.size + this.#stderr.size;
+  }
+
+  /** Hands over standard output line by line from now on, and keeps none of it: for programs that talk for hours. */
+  readLines(take: (line: string) => void): void {
+    this.#line = take;
   }
 
   write(text: string): void {
@@ -101,6 +116,12 @@ export class Process {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.running) await this.stop();
+  }
+
+  #split(chunk: Buffer, take: (line: string) => void): void {
+    const lines = (this.#rest + chunk.toString("latin1")).split("\n");
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) take(line);
   }
 
   #collect(collector: Collector, chunk: Buffer): void {

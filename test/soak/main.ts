@@ -6,6 +6,7 @@ import { udpFrame } from "../lab/frame.ts";
 import { FAMILIES, Scene } from "../lab/scene.ts";
 import { BACKENDS } from "../lab/tock-server.ts";
 import { sleep } from "../lab/wait.ts";
+import { judge, perPacket, type Sample } from "./judge.ts";
 
 /**
  * `npm run soak -- [--time 1h] [--backend nftables]`: one daemon under a mixed load of opens, pings, knocks, replays, junk,
@@ -36,12 +37,6 @@ const count = {
   reloads: 0,
   leaks: 0,
 };
-interface Sample {
-  readonly megabytes: number;
-  readonly descriptors: number;
-  readonly lost: number;
-  readonly logged: number;
-}
 const samples: Sample[] = [];
 
 await using scene = await Scene.set({
@@ -132,40 +127,55 @@ async function watch(): Promise<void> {
     "MB",
     "fds",
     "lost",
-    "log kB",
+    "out kB",
+    "trail kB",
+    "wal kB",
+    "state kB",
   ];
   print(heads);
   const start = performance.now();
   while (!over()) {
     await sleep(Math.min(interval, Math.max(1, until - performance.now())));
-    const sample = await look();
+    const sample = await look((performance.now() - start) / 60_000);
     samples.push(sample);
-    const minutes = ((performance.now() - start) / 60_000).toFixed(1);
     const { genuine, answered, replays, knocks, junk, rotations, reloads } = count;
-    const { megabytes, descriptors, lost, logged } = sample;
-    const kept = [megabytes.toFixed(0), descriptors, lost, (logged / 1024).toFixed(0)];
-    print([minutes, genuine, answered, replays, knocks, junk, rotations, reloads, ...kept]);
+    const { minutes, megabytes, descriptors, lost, output, trail, wal, state } = sample;
+    const kept = [output, trail, wal, state].map((bytes) => (bytes / 1024).toFixed(0));
+    const counts = [genuine, answered, replays, knocks, junk, rotations, reloads];
+    print([minutes.toFixed(1), ...counts, megabytes.toFixed(1), descriptors, lost, ...kept]);
   }
 }
 
-async function look(): Promise<Sample> {
-  const { pid, stdout, stderr } = scene.daemon.process;
+async function look(minutes: number): Promise<Sample> {
+  const { pid, said } = scene.daemon.process;
   const resident = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  const descriptors = readdirSync(`/proc/${pid}/fd`).length;
   const status = await scene.daemon.command("status", "--json");
-  const { lost = 0 } = JSON.parse(status.stdout) as { lost?: number };
+  const { lost } = JSON.parse(status.stdout) as { lost: number };
+  const trail = sizeOf(scene.daemon.state, (name) => name.startsWith("audit"));
+  const wal = sizeOf(scene.daemon.state, (name) => name.endsWith("-wal"));
   return {
+    minutes,
+    genuine: count.genuine,
     megabytes: Number(resident) / 1024,
-    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    descriptors,
     lost,
-    logged: stdout.length + stderr.length + sizeOf(scene.daemon.state),
+    output: said,
+    trail,
+    wal,
+    state: sizeOf(scene.daemon.state) - trail - wal,
   };
 }
 
-function sizeOf(folder: string): number {
+function sizeOf(folder: string, isMeant: (name: string) => boolean = () => true): number {
   const entries = readdirSync(folder, { withFileTypes: true });
   return entries.reduce((sum, entry) => {
     const path = join(folder, entry.name);
-    return sum + (entry.isDirectory() ? sizeOf(path) : statSync(path).size);
+    // What was there when the folder was read may be gone by now.
+    const size = entry.isDirectory()
+      ? sizeOf(path, isMeant)
+      : (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+    return isMeant(entry.name) || entry.isDirectory() ? sum + size : sum;
   }, 0);
 }
 
@@ -186,12 +196,13 @@ if (count.genuine === 0) problems.push("nothing was sent");
 if (count.answered < count.genuine)
   problems.push(`${count.genuine - count.answered} genuine packets not answered`);
 if (count.leaks > 0) problems.push(`a stranger got in ${count.leaks} times`);
-const settled = samples[Math.floor(samples.length / 3)];
-const last = samples.at(-1);
-if (settled && last) {
-  // Garbage is collected when the engine likes to; a leak goes on.
-  if (last.megabytes > settled.megabytes * 1.5 + 20) problems.push("memory grows");
-  if (last.descriptors > settled.descriptors + 4) problems.push("descriptors grow");
+problems.push(...judge(samples));
+const [first, last] = [samples[0], samples.at(-1)];
+if (first && last) {
+  const [output, trail] = (["output", "trail"] as const).map((kind) =>
+    perPacket(first, last, kind).toFixed(0),
+  );
+  console.log(`bytes for each genuine packet: ${output} of output, ${trail} of audit trail`);
 }
 console.log(`${count.resent} packets were sent again before they were answered`);
 console.log(problems.length === 0 ? "all as it should be" : `PROBLEM: ${problems.join("; ")}`);
