@@ -52,6 +52,11 @@ export class GuardKeeper {
     return trial && Math.ceil(trialLeft(trial, Date.now()) / 1000);
   }
 
+  /** Networks that the guard lets in without a grant. */
+  get allow(): readonly string[] {
+    return this.#plan.allow ?? [];
+  }
+
   /** Asked for at every grant: the file is read only where there may be a trial. */
   get trial(): TrialWish | undefined {
     return this.#trial === undefined ? undefined : this.#liveTrial();

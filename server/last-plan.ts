@@ -18,8 +18,8 @@ function fileOf(state: string): string {
  * stays shut. Where it cannot be written the plan of before stays. Trials and knocks in the kernel are no part of it.
  */
 export function keepPlan(state: string, { backend, plan }: LastPlan): void {
-  const { services, silent, widths } = plan;
-  const text = JSON.stringify({ backend, plan: { services, silent, ...(widths && { widths }) } });
+  const { walk: _walk, trial: _trial, ...kept } = plan;
+  const text = JSON.stringify({ backend, plan: kept });
   try {
     closeSync(
       putFile(

@@ -38,6 +38,7 @@ export function statusOf(parts: StatusParts): Result<Status> {
     filter: path.filter,
     guard: state.value,
     guardTrial: guard.trialSeconds ?? null,
+    allow: guard.allow,
     devices: path.devices.size,
     grants: grantsOpen(firewall),
     packets,

@@ -68,6 +68,7 @@ export function guardPlanOf(settings: Settings): GuardPlan {
   const widths = widthsOf(settings);
   return {
     services: settings.services,
+    ...(settings.firewall.allow.length > 0 && { allow: settings.firewall.allow.map(String) }),
     silent: [{ protocol: "udp", first: port, last: port }, ...(isKnockUsed(settings) ? knock : [])],
     ...(walk && { walk }),
     ...(widths.length > 0 && { widths }),

@@ -13,6 +13,8 @@ export interface Status {
   readonly guard: GuardState;
   /** Seconds until the guard takes itself off for want of `tockd guard confirm`; null = it is not on trial. */
   readonly guardTrial: number | null;
+  /** Networks that never need a grant. */
+  readonly allow: readonly string[];
   readonly devices: number;
   readonly grants: number;
   readonly packets: Readonly<Record<string, number>>;

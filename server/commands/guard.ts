@@ -75,7 +75,7 @@ Examples:
       if (loaded.ok) unwrap(await byDaemon(loaded.value, "guard-off", (keeper) => keeper.off()));
       else {
         for (const backend of ["iptables", "nftables"] as const) {
-          const settings = { ...settingsDespiteMistakes(file), firewall: { backend } };
+          const settings = { ...settingsDespiteMistakes(file), firewall: { backend, allow: [] } };
           unwrap(await byDaemon(settings, "guard-off", (keeper) => keeper.off()));
         }
         ui.note(`tock: warning: ${file} cannot be used: tockd check\n`);
@@ -102,12 +102,17 @@ Examples:
     .description("on, off or damaged, as the kernel has it; exit code 1 unless it is on")
     .option("--json", "print JSON")
     .action((flags: { json?: boolean }, command: Command) => {
-      const { state, trial } = unwrap(stateOf(settingsOf(command)));
+      const { state, trial, allow } = unwrap(stateOf(settingsOf(command)));
       const left =
         trial === undefined
           ? ""
           : `, on trial: it takes itself off in ${trial} s; tockd guard confirm keeps it`;
-      ui.out(flags.json === true ? json({ guard: state, trial: trial ?? null }) : `guard: ${state}${left}\n`);
+      const always = allow.length === 0 ? "" : `open without a grant to: ${allow.join(", ")}\n`;
+      ui.out(
+        flags.json === true
+          ? json({ guard: state, trial: trial ?? null, allow })
+          : `guard: ${state}${left}\n${always}`,
+      );
       if (state !== "on") context.exitWith(1);
     });
 }
@@ -148,10 +153,12 @@ function alone<T>(settings: Settings, body: (keeper: GuardKeeper) => Result<T>):
   });
 }
 
-function stateOf(settings: Settings): Result<{ state: GuardState; trial: number | undefined }> {
+function stateOf(
+  settings: Settings,
+): Result<{ state: GuardState; trial: number | undefined; allow: readonly string[] }> {
   return alone(settings, (keeper) => {
     const { state } = keeper;
-    return state.ok ? ok({ state: state.value, trial: keeper.trialSeconds }) : state;
+    return state.ok ? ok({ state: state.value, trial: keeper.trialSeconds, allow: keeper.allow }) : state;
   });
 }
 

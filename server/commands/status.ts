@@ -34,6 +34,7 @@ export function statusText(status: Status): string {
       "guard",
       `${status.guard}${guardTrial === null ? "" : `, on trial: ${guardTrial} s left`} (${status.backend})`,
     ],
+    ...openTo(status.allow),
     [
       "grants",
       `${status.grants} open; ${status.opened} opened and ${status.refused} refused since the start`,
@@ -49,6 +50,10 @@ export function statusText(status: Status): string {
     ["reloads", `${status.reloads}`],
   ];
   return rows.map(([name, value]) => `${name.padEnd(9)}${value}\n`).join("");
+}
+
+function openTo(networks: readonly string[]): [string, string][] {
+  return networks.length === 0 ? [] : [["open to", `${networks.join(", ")}, without a grant`]];
 }
 
 /** What somebody should do something about. */

@@ -15,7 +15,7 @@ export function settingsDocument(settings: Settings): Record<string, unknown> {
     server: { ...settings.server },
     clock: { ...settings.skew },
     knock: { ports: `${first}-${last}`, length, transport },
-    firewall: { ...settings.firewall },
+    firewall: { ...settings.firewall, allow: settings.firewall.allow.map(String) },
     rotation: {
       rotate_after: rotateAfter === undefined ? "never" : formatDuration(rotateAfter),
       expire_after: expireAfter === undefined ? "never" : formatDuration(expireAfter),

@@ -1,6 +1,6 @@
 import { TomlDate } from "smol-toml";
 import * as v from "valibot";
-import { type Network, parseAddress, parseNetwork } from "../../shared/address.ts";
+import { parseAddress } from "../../shared/address.ts";
 import {
   isName,
   parsePort,
@@ -14,7 +14,6 @@ import {
 import { isHost } from "../../shared/enrolment.ts";
 import { type PortRange, parsePortRange } from "../../shared/port-range.ts";
 import type { Result } from "../../shared/result.ts";
-import type { Widths } from "../core/user.ts";
 import { parseDuration } from "./duration.ts";
 import { isTimezone, parseWindows } from "./hours.ts";
 import { instantOf, parseInstant } from "./instant.ts";
@@ -24,7 +23,7 @@ import { shown } from "./mistake.ts";
 export const HINT = "\n";
 
 /** Why a value was not taken: `expected` and `hint` in place of the leaf's own. */
-interface Refusal {
+export interface Refusal {
   readonly expected?: string;
   readonly hint?: string | undefined;
 }
@@ -33,7 +32,7 @@ interface Refusal {
  * A single value of the file: `read` gives what it means, or undefined or a refusal where it is not `expected`.
  * Its issue's message is `expected …, got …`, then {@link HINT} and the hint.
  */
-function leaf<T>(
+export function leaf<T>(
   expected: string,
   read: (raw: unknown) => { value: T } | Refusal | undefined,
   hint?: string,
@@ -240,14 +239,6 @@ export const knockPorts = leaf<{ readonly first: Port; readonly last: Port }>(
   "ports go from 1 to 65535",
 );
 
-export const network = leaf<Network>("an IP address or a prefix such as 192.0.2.0/24", (raw) => {
-  const result = typeof raw === "string" ? parseNetwork(raw) : undefined;
-  if (result?.ok) return { value: result.value };
-  return result?.error.hint === undefined
-    ? undefined
-    : { expected: "a prefix with no bits set after it", hint: result.error.hint };
-});
-
 /** `"mon-fri 08:00-18:00"`, kept as it is written. */
 export const hours = textLeaf(
   'days and times such as "mon-fri 08:00-18:00"',
@@ -259,24 +250,6 @@ export const timezone = textLeaf(
   "the name of a time zone",
   (text) => (isTimezone(text) ? text : undefined),
   "for example Europe/Berlin, or UTC",
-);
-
-/** `{ ipv4 = 24, ipv6 = 64 }`; a family that is not given is not widened. */
-export const widths = leaf<Widths>(
-  "a table such as { ipv4 = 24, ipv6 = 64 }",
-  (raw) => {
-    if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return undefined;
-    const { ipv4, ipv6, ...others } = raw as Record<string, unknown>;
-    const isWidth = (value: unknown, least: number, most: number): value is number | undefined =>
-      value === undefined ||
-      (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most);
-    const [other] = Object.keys(others);
-    if (other !== undefined) return { expected: `ipv4 and ipv6 alone here, without "${other}"` };
-    if (!isWidth(ipv4, 16, 31)) return { expected: "ipv4 to be a prefix length from 16 to 31" };
-    if (!isWidth(ipv6, 32, 127)) return { expected: "ipv6 to be a prefix length from 32 to 127" };
-    return { value: { 4: ipv4, 6: ipv6 } };
-  },
-  "everybody in the network gets in while a grant lasts: no wider than it must be",
 );
 
 export const serviceName = textLeaf<ServiceName>(

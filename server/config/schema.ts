@@ -13,7 +13,6 @@ import {
   knockPorts,
   list,
   loopback,
-  network,
   oneOf,
   port,
   portRange,
@@ -22,8 +21,8 @@ import {
   socketPath,
   timezone,
   whole,
-  widths,
 } from "./leaf.ts";
+import { network, partNetwork, widths } from "./network-leaf.ts";
 
 /**
  * What `tockd.toml` may hold: one schema a table, each key with its check and its default.
@@ -57,6 +56,7 @@ const knockSchema = v.object({
 
 const firewallSchema = v.object({
   backend: v.optional(oneOf("iptables", "nftables", "dry-run"), "iptables"),
+  allow: v.optional(list(partNetwork, 0, 64, 'for example ["198.51.100.0/24"]'), []),
 });
 
 const rotationSchema = v.object({

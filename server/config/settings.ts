@@ -1,3 +1,4 @@
+import type { Network } from "../../shared/address.ts";
 import type { Port, Seconds } from "../../shared/brand.ts";
 import type { KnockShape } from "../../shared/knock-sequence.ts";
 import type { Skew } from "../../shared/time-step.ts";
@@ -23,7 +24,11 @@ export interface Settings {
   };
   readonly skew: Skew;
   readonly knock: KnockShape & { readonly transport: "tcp" | "udp" | "both" };
-  readonly firewall: { readonly backend: "iptables" | "nftables" | "dry-run" };
+  readonly firewall: {
+    readonly backend: "iptables" | "nftables" | "dry-run";
+    /** Sources that never need to ask: every service is open to them. */
+    readonly allow: readonly Network[];
+  };
   readonly services: readonly Service[];
   readonly users: readonly User[];
   readonly rotation: { readonly rotateAfter: Seconds | undefined; readonly expireAfter: Seconds | undefined };

@@ -9,6 +9,8 @@ export interface GuardPlan {
   /** Prefix lengths of the networks that grants can be for; undefined = single addresses alone. */
   readonly widths?: readonly Width[];
   readonly services: readonly Service[];
+  /** Networks that every service is open to without a grant, as text such as `192.0.2.0/24`; undefined = none. */
+  readonly allow?: readonly string[];
   /**
    * The SPA port and the knock range: dropped, so that they look like any other dropped port. A UDP port that stands alone is the
    * SPA port: it is dropped even to known flows, since Tock's reply makes its packet's flow known.

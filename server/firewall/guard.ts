@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ServiceName } from "../../shared/brand.ts";
+import { type Network, parseNetwork } from "../../shared/address.ts";
 import type { GuardPlan, Trial, Width } from "../core/firewall.ts";
 import type { PortRange } from "../core/grant.ts";
 import type { Door } from "../core/knock-rules.ts";
@@ -12,7 +13,8 @@ import type { Door } from "../core/knock-rules.ts";
  * 1. Loopback passes. 2. What is not addressed to this machine passes.
  * 3. The SPA port is dropped. Even what belongs to a known flow: Tock's own reply would make it one.
  * 4. Packets of established connections pass. 5. The knock range is dropped, after a look at the walks if the kernel follows knocks.
- * 6. A service's port: sources in the service's sets pass, anything else is dropped.
+ * 6. Sources that never need a grant pass, where the owner names any. So this holds without a daemon, too.
+ * 7. A service's port: sources in the service's sets pass, anything else is dropped.
  *
  * RELATED is not let past the guard: a protected port is opened by a grant, never by a conntrack helper. (ICMP errors have no port
  * and are none of the guard's business.) INVALID and untracked packets are not ESTABLISHED, so they are dropped too.
@@ -21,6 +23,8 @@ export interface Shape {
   readonly trial: Trial | undefined;
   readonly spa: Ports;
   readonly silent: Ports;
+  /** None of them lies within another. */
+  readonly allow: Readonly<Record<4 | 6, readonly string[]>>;
   readonly services: readonly { readonly name: ServiceName; readonly ports: Ports }[];
   readonly widths: readonly Width[];
   /** Where the kernel follows knocks: what counts as one, and what they open. */
@@ -45,10 +49,25 @@ export function shapeOf(plan: GuardPlan): Shape {
     trial: plan.trial,
     spa: portsOf(plan.silent.filter(isSpa)),
     silent: portsOf(plan.silent.filter((range) => !isSpa(range))),
+    allow: allowOf(plan.allow ?? []),
     services: plan.services.map((service) => ({ name: service.name, ports: portsOf(service.ports) })),
     widths: plan.widths ?? [],
     walk: plan.walk && { ports: portsOf(plan.walk.ranges), doors: plan.walk.doors },
   };
+}
+
+/** What is no network is left out: the guard opens nothing that it does not understand. */
+function allowOf(texts: readonly string[]): Shape["allow"] {
+  const all = [...new Set(texts)].flatMap((text) => {
+    const network = parseNetwork(text);
+    return network.ok ? [network.value] : [];
+  });
+  const isWithin = (inner: Network, outer: Network): boolean =>
+    outer.prefix < inner.prefix && outer.contains(inner.address);
+  const apart = all.filter((each) => !all.some((other) => isWithin(each, other)));
+  const ofFamily = (family: 4 | 6): string[] =>
+    apart.filter(({ address }) => address.family === family).map(String);
+  return { 4: ofFamily(4), 6: ofFamily(6) };
 }
 
 /**

@@ -25,6 +25,7 @@ export function iptablesChains(shape: Shape, family: 4 | 6): Chains {
     "-m conntrack --ctstate ESTABLISHED -j RETURN",
     ...walkJumps(shape),
     ...onPorts(shape.silent, "-j DROP"),
+    ...shape.allow[family].map((network) => `-s ${network} -j RETURN`),
     ...shape.services.flatMap(({ name, ports }) => onPorts(ports, `-g ${CHAIN_PREFIX}${name}`)),
   ];
   const services = shape.services.map(({ name }): [string, string[]] => {

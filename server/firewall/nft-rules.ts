@@ -27,6 +27,7 @@ export function nftChains(shape: Shape): Chains {
     "ct state established return",
     ...walkJumps(shape),
     ...onPorts(shape.silent, "drop"),
+    ...allowed(shape),
     ...shape.services.flatMap(({ name, ports }) => onPorts(ports, `goto ${chainOf(name)}`)),
   ];
   const services = shape.services.map(({ name }): [string, string[]] => [
@@ -69,6 +70,14 @@ export function nftScript(shape: Shape, { awake, misplaced, staleChains, staleSe
     ...staleSets.map((name) => `delete set inet ${TABLE} ${name}`),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function allowed({ allow }: Shape): string[] {
+  return ([4, 6] as const).flatMap((family) =>
+    allow[family].length === 0
+      ? []
+      : [`${family === 4 ? "ip" : "ip6"} saddr { ${allow[family].join(", ")} } return`],
+  );
 }
 
 /** Knocks go through the walks of rules/nft.ts, and are dropped after that. */

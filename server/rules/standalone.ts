@@ -16,8 +16,9 @@ export function iptablesFilter(shape: Shape, family: 4 | 6, icmp: Icmp): string[
   const protocol = family === 4 ? "icmp" : "ipv6-icmp";
   const type = family === 4 ? "--icmp-type" : "--icmpv6-type";
   const types = [...ERRORS[family], ...(icmp === "ping" ? [ECHO[family]] : [])];
+  const always = shape.allow[family].map((network) => `-s ${network} -j ACCEPT`);
   const doors = shape.services.flatMap(({ name, ports }) =>
-    doorRules(shape, name, "-j ACCEPT").flatMap((rule) => onPorts(ports, rule)),
+    [...always, ...doorRules(shape, name, "-j ACCEPT")].flatMap((rule) => onPorts(ports, rule)),
   );
   return [
     "*filter",

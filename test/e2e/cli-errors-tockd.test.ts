@@ -56,7 +56,7 @@ const FILES: Record<string, [text: string | Buffer, ...lines: string[]]> = {
   "an unknown table in a table": [
     table("[firewall.iptables]"),
     "! FILE:1:1: firewall.iptables: unknown table",
-    "? known here: backend",
+    "? known here: backend, allow",
   ],
   "no server": [
     SSH,
@@ -314,6 +314,13 @@ const FILES: Record<string, [text: string | Buffer, ...lines: string[]]> = {
   "a flag that is text": [
     user('knock = "yes"'),
     '! FILE:8:1: users.alice.knock: expected true or false, got "yes"',
+  ],
+  "everybody as a network that needs no grant": [
+    table('[firewall]\nallow = ["198.51.100.0/24", "0.0.0.0/0", "::/0"]'),
+    '! FILE:2:29: firewall.allow[1]: expected a part of all addresses, got "0.0.0.0/0"',
+    "? this would leave the ports open to everybody: name the networks that you come from",
+    '! FILE:2:42: firewall.allow[2]: expected a part of all addresses, got "::/0"',
+    "? this would leave the ports open to everybody: name the networks that you come from",
   ],
   "too many connections": [
     user("connections = 256"),

@@ -58,7 +58,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     await scene.opens(scene.client, 4);
     const confirmed = await ssh("guard confirm");
     expect([confirmed.code, confirmed.stdout]).toEqual([0, "guard: on; it stays on\n"]);
-    expect(await status()).toEqual({ guard: "on", trial: null });
+    expect(await status()).toEqual({ guard: "on", trial: null, allow: [] });
     await old.ask("alive");
     const again = await ssh("guard confirm");
     expect([again.code, again.stderr]).toEqual([1, expect.stringMatching(/there is no trial to confirm/)]);
@@ -72,7 +72,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     await scene.opens(scene.stranger, 4);
     await scene.opens(scene.stranger, 6);
     await scene.daemon.logged("guard", { state: "off", by: "time" });
-    expect(await status()).toEqual({ guard: "off", trial: null });
+    expect(await status()).toEqual({ guard: "off", trial: null, allow: [] });
     const late = await scene.daemon.command("guard", "confirm", "--force");
     expect([late.code, late.stderr]).toEqual([1, expect.stringMatching(/there is no trial to confirm/)]);
   });
@@ -83,7 +83,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     expect(await scene.sees(scene.stranger, 4)).toBe(false);
     await scene.opens(scene.stranger, 4);
     await scene.opens(scene.stranger, 6);
-    expect(await status()).toEqual({ guard: "off", trial: null });
+    expect(await status()).toEqual({ guard: "off", trial: null, allow: [] });
     await scene.daemon.start();
     const rules = await scene.server.must(
       backend === "iptables" ? ["iptables-save", "-t", "mangle"] : ["nft", "list", "ruleset"],
@@ -96,7 +96,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     await scene.daemon.restart("SIGKILL");
     expect(await status()).toMatchObject({ guard: "on", trial: expect.any(Number) as number });
     await scene.daemon.must("guard", "confirm", "--force");
-    expect(await status()).toEqual({ guard: "on", trial: null });
+    expect(await status()).toEqual({ guard: "on", trial: null, allow: [] });
     expect(await scene.sees(scene.stranger, 4)).toBe(false);
     await scene.daemon.must("guard", "off");
   });

@@ -72,7 +72,7 @@ export class TockServer {
         socket: this.host.path("tockd.sock"),
         ...setup.tables?.["server"],
       },
-      firewall: { backend: setup.backend ?? "iptables" },
+      firewall: { backend: setup.backend ?? "iptables", ...setup.tables?.["firewall"] },
       services,
       users: Object.fromEntries(users.map(([name, user]) => [name, { services: all, ...user }])),
     });

@@ -27,7 +27,7 @@ describe("what a file means", () => {
       },
       skew: { past: 1, future: 1 },
       knock: { first: 10000, last: 32767, length: 4, transport: "tcp" },
-      firewall: { backend: "iptables" },
+      firewall: { backend: "iptables", allow: [] },
       services: [
         {
           name: "ssh",
@@ -210,7 +210,10 @@ const document = fc.record({
     optional("length", fc.integer({ min: 4, max: 8 })),
     optional("transport", fc.constantFrom("tcp", "udp", "both")),
   ),
-  firewall: merged(optional("backend", fc.constantFrom("iptables", "nftables", "dry-run"))),
+  firewall: merged(
+    optional("backend", fc.constantFrom("iptables", "nftables", "dry-run")),
+    optional("allow", fc.array(network, { maxLength: 4 })),
+  ),
   rotation: merged(optional("rotate_after", fc.oneof(duration, fc.constant("never")))),
   services: fc.tuple(service(0), service(1)).map(([s0, s1]) => ({ s0, s1 })),
   users: fc.dictionary(fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,31}$/), user, { maxKeys: 4 }),

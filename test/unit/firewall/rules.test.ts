@@ -3,6 +3,7 @@ import { nameOf, setNamed, setsOf } from "../../../server/firewall/grant-set.ts"
 import { marksOf, sameMarks, shapeOf } from "../../../server/firewall/guard.ts";
 import { iptablesChains } from "../../../server/firewall/iptables-rules.ts";
 import { nftChains } from "../../../server/firewall/nft-rules.ts";
+import { iptablesFilter } from "../../../server/rules/standalone.ts";
 import type { ServiceName } from "../../../shared/brand.ts";
 import { ports, service } from "../../lab/firewall.ts";
 
@@ -25,6 +26,39 @@ describe("the shape of a guard", () => {
     const { spa, silent: rest } = shapeOf({ services: [], silent });
     expect(spa).toEqual({ tcp: [], udp: [[62_201, 62_201]] });
     expect(rest).toEqual({ tcp: [[62_202, 62_202]], udp: [[10_000, 10_010]] });
+  });
+});
+
+describe("networks that need no grant", () => {
+  const allow = ["198.51.100.0/24", "198.51.100.7/32", "2001:db8::/32", "198.51.100.0/24", "2001:db8::/48"];
+  const shape = shapeOf({
+    services: [service("a", "tcp/1")],
+    silent: ["udp/9", "tcp/10-20"].map(ports),
+    allow,
+  });
+
+  test("are named once each, and not within each other", () => {
+    expect(shape.allow).toEqual({ 4: ["198.51.100.0/24"], 6: ["2001:db8::/32"] });
+  });
+
+  test("pass after what is silent, and before the services", () => {
+    expect(iptablesChains(shape, 4).get("TOCK-GUARD")?.slice(-3)).toEqual([
+      "-p tcp -m multiport --dports 10:20 -j DROP",
+      "-s 198.51.100.0/24 -j RETURN",
+      "-p tcp -m multiport --dports 1 -g TOCK-a",
+    ]);
+    expect(iptablesChains(shape, 6).get("TOCK-GUARD")?.at(-2)).toBe("-s 2001:db8::/32 -j RETURN");
+    expect(nftChains(shape).get("guard")?.slice(-4)).toEqual([
+      "tcp dport { 10-20 } drop",
+      "ip saddr { 198.51.100.0/24 } return",
+      "ip6 saddr { 2001:db8::/32 } return",
+      "tcp dport { 1 } goto service-a",
+    ]);
+  });
+
+  test("get in to the services alone where rules drop everything else", () => {
+    const accepts = iptablesFilter(shape, 4, "errors").filter((rule) => rule.includes("198.51.100"));
+    expect(accepts).toEqual(["-A INPUT -p tcp -m multiport --dports 1 -s 198.51.100.0/24 -j ACCEPT"]);
   });
 });
 
