@@ -83,15 +83,15 @@ export async function sendSpa(
   timing: Timing,
   options: SendOptions = {},
 ): Promise<Delivery[]> {
-  const enough = new AbortController();
-  const hurry = new AbortController();
-  const stop = (): void => enough.abort();
+  const waiting = new Waiting();
+  const stop = (): void => waiting.stop();
+  if (options.until?.aborted) stop();
   options.until?.addEventListener("abort", stop, { once: true });
   const timers: NodeJS.Timeout[] = [];
   const results = shipments.map(async (shipment) => {
-    const delivery = await deliver(shipment, timing, options, { enough: enough.signal, hurry: hurry.signal });
+    const delivery = await deliver(shipment, timing, options, waiting);
     if (delivery.state !== "answered") return delivery;
-    if (delivery.done) hurry.abort();
+    if (delivery.done) waiting.hurry();
     timers.push(setTimeout(stop, delivery.done ? timing.grace : timing.graceAfterNo));
     return delivery;
   });
@@ -101,11 +101,42 @@ export async function sendSpa(
   return deliveries;
 }
 
+/** One delivery that no reply has ended yet. */
+interface Pending {
+  hurry(): void;
+  silent(): void;
+}
+
+/** The deliveries that wait for a reply. Abort signals would do, and take longer to load than a packet to be made. */
+class Waiting {
+  readonly #all = new Set<Pending>();
+  #stopped = false;
+
+  add(pending: Pending): void {
+    this.#all.add(pending);
+    if (this.#stopped) pending.silent();
+  }
+
+  remove(pending: Pending): void {
+    this.#all.delete(pending);
+  }
+
+  hurry(): void {
+    for (const pending of this.#all) pending.hurry();
+  }
+
+  /** Ends them all, and those to come. */
+  stop(): void {
+    this.#stopped = true;
+    for (const pending of this.#all) pending.silent();
+  }
+}
+
 async function deliver(
   shipment: Shipment,
   timing: Timing,
   options: SendOptions,
-  { enough, hurry }: { readonly enough: AbortSignal; readonly hurry: AbortSignal },
+  waiting: Waiting,
 ): Promise<Delivery> {
   const { target, packet } = shipment;
   const clock = options.clock ?? systemClock;
@@ -114,7 +145,7 @@ async function deliver(
   const connected = await connect(socket, target, options.localPort);
   if (connected !== undefined) return { target, state: "unsent", reason: connected };
   const timers: NodeJS.Timeout[] = [];
-  const over = new AbortController();
+  let pending: Pending | undefined;
   let sentAt = clock.tick();
   let sent = false;
   let unreachable = false;
@@ -158,13 +189,12 @@ async function deliver(
         timers.push(...schedule.map((at) => setTimeout(send, at)));
       };
       sendAt(timing.schedule.filter((at) => at > 0));
-      hurry.addEventListener("abort", () => sendAt(HURRY), { signal: over.signal });
       timers.push(setTimeout(silent, timing.timeout));
-      if (enough.aborted) silent();
-      enough.addEventListener("abort", silent, { signal: over.signal });
+      pending = { silent, hurry: () => sendAt(HURRY) };
+      waiting.add(pending);
     });
   } finally {
-    over.abort();
+    if (pending !== undefined) waiting.remove(pending);
     for (const timer of timers) clearTimeout(timer);
     socket.close();
   }

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { buildWeb } from "./build-web.ts";
 import { bundle } from "./bundle.ts";
 
-// One file a program, nothing minified: what is installed can be read. The same sources give the same bytes.
+// One file a program, white space taken out but no name changed. The same sources give the same bytes.
 
 const root = new URL("..", import.meta.url);
 const { values } = parseArgs({ options: { outdir: { type: "string", default: "dist" } } });

@@ -44,8 +44,6 @@ function nodeCheck(program: string, least: string): string {
 const PROGRAMS = {
   tock: {
     entryPoints: { tock: "client/cli.ts" },
-    // The client counts time steps and reads base32; that needs none of the hashes that otpauth comes with.
-    alias: { otpauth: "otpauth/bare" },
   },
   tockd: {
     entryPoints: { tockd: "server/cli.ts" },
@@ -76,7 +74,11 @@ export async function bundle(program: keyof typeof PROGRAMS, outdir: string): Pr
     // Native code comes from its own packages: koffi for the daemon, the keyring for whoever wants it.
     external: ["koffi", "@napi-rs/keyring"],
     define: { TOCK_VERSION: JSON.stringify(manifest.version) },
-    charset: "utf8",
+    // Node reads and scans the whole file before anything runs, and keeps it. Names stay those of the sources.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    // One byte a character: else all of it takes two in memory.
+    charset: "ascii",
     legalComments: "inline",
     plugins: [lazyBuiltins],
     logLevel: "warning",

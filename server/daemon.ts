@@ -30,6 +30,7 @@ import { type Journal, openJournal } from "./store/journal.ts";
 import { StoredSecrets } from "./stored-secrets.ts";
 import { clockState } from "./sys/clock.ts";
 import { flock } from "./sys/libc.ts";
+import { collectGarbage, dropProgramPages } from "./sys/memory.ts";
 import { endUnwanted, type UnwantedParts } from "./unwanted.ts";
 
 /** How often what strangers caused is told, in one line. */
@@ -188,6 +189,8 @@ export class Daemon {
 
   async #run(): Promise<Result<void>> {
     this.#audit.emit({ kind: "started", version: VERSION });
+    // Before devices are loaded and packets looked for: neither is to wait for it.
+    collectGarbage();
     const guarded = this.#guard.start();
     this.#onStop.push(() => this.#guard.stop());
     if (!guarded.ok) return guarded;
@@ -208,6 +211,7 @@ export class Daemon {
     this.#onStop.push(() => clearInterval(sweep));
     const served = await this.#serve();
     if (!served.ok) return served;
+    dropProgramPages();
     const started = { journal: this.#journal, guard: this.#guard, path: this.#path, log: this.#log };
     reportStart(this.#settings, started);
     this.#onStop.push(joinServiceManager(this.#path));

@@ -1,7 +1,3 @@
-import { Secret as Base32 } from "otpauth";
-import { TockError } from "./errors.ts";
-import { err, ok, type Result } from "./result.ts";
-
 const HIDDEN = "[secret]";
 
 /**
@@ -16,14 +12,6 @@ export class Secret {
     this.#bytes = new Uint8Array(bytes);
   }
 
-  /** From base32 (RFC 4648 §6), as otpauth:// links write it, of exactly `length` bytes. Anything else is `invalid`. */
-  static fromBase32(text: string, length: number): Result<Secret> {
-    const wrong = new TockError("invalid", `secret: expected ${length} bytes of base32`);
-    if (!/^[A-Z2-7]+=*$/.test(text)) return err(wrong);
-    const bytes = Base32.fromBase32(text).bytes;
-    return bytes.length === length ? ok(new Secret(bytes)) : err(wrong);
-  }
-
   get length(): number {
     return this.#bytes.length;
   }
@@ -31,11 +19,6 @@ export class Secret {
   /** The bytes themselves, not a copy: hand them to a primitive and nowhere else. */
   expose(): Uint8Array {
     return this.#bytes;
-  }
-
-  /** Base32 without padding, for enrolment alone. */
-  exposeBase32(): string {
-    return new Base32({ buffer: this.#bytes.slice().buffer }).base32;
   }
 
   equals(other: Secret): boolean {

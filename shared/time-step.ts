@@ -1,10 +1,9 @@
-import { TOTP } from "otpauth";
 import { type TimeStep, timeStep, type UnixMillis } from "./brand.ts";
-import { STEP_MILLIS, STEP_SECONDS } from "./constants.ts";
+import { STEP_MILLIS } from "./constants.ts";
 
 /** The time step that an instant lies in (RFC 6238 §4.2). */
 export function stepAt(now: UnixMillis): TimeStep {
-  return timeStep(TOTP.counter({ period: STEP_SECONDS, timestamp: now }));
+  return timeStep(Math.floor(now / STEP_MILLIS));
 }
 
 /** The first millisecond of a step. */

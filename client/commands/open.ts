@@ -3,7 +3,6 @@ import { rotateWhenDue } from "../ask.ts";
 import { defineCommand } from "../command.ts";
 import { mannerOf, SENDING } from "../options.ts";
 import { askWithCode, OTP, secondFactor } from "../otp.ts";
-import { printPacket } from "../print-packet.ts";
 import { isDone } from "../report.ts";
 import { tcpPort } from "../service-port.ts";
 import { type Manner, type Outcome, Session } from "../session.ts";
@@ -59,7 +58,10 @@ where the number of connections is limited.`,
       ...fields,
       otp: await secondFactor(session, given),
     };
-    if (given.print) return printPacket(session, wish, manner, ui);
+    if (given.print) {
+      const { printPacket } = await import("../print-packet.ts");
+      return printPacket(session, wish, manner, ui);
+    }
 
     const asked = { session, service, targets: await session.targets(only), manner };
     const send = (manner: Manner) => askWithCode(session, wish, asked.targets, manner);

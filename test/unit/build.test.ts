@@ -19,7 +19,7 @@ beforeAll(() => {
     const args = ["scripts/build.ts", "--outdir", relative(root, join(folder, out))];
     execFileSync(process.execPath, args, { cwd: root });
   }
-});
+}, 60_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test.each(programs)("%s runs as a file and knows its version", (name) => {

@@ -8,6 +8,7 @@ import { type Manner, Session } from "../../../client/session.ts";
 import type { Wish } from "../../../client/spa-packet.ts";
 import { plainVault } from "../../../client/vault.ts";
 import type { ServiceName } from "../../../shared/brand.ts";
+import { hex } from "../../../shared/bytes.ts";
 import { FakeDaemon } from "./fake-daemon.ts";
 import { Tock } from "./run-tock.ts";
 
@@ -228,7 +229,7 @@ describe("rotation", () => {
         (secret) => secret && (secret.equals(daemon.current) || daemon.next?.equals(secret)),
       );
       expect(held, `rotation ${turn}`).toBe(true);
-      used.add(keys.current.exposeBase32());
+      used.add(hex(keys.current.expose()));
     }
     expect(used.size).toBeGreaterThan(80);
     daemon.behaviour.loseRequest = () => false;

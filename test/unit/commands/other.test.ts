@@ -50,7 +50,6 @@ describe("tockd config", () => {
     for (const secret of [device, key]) {
       expect(said).not.toContain(hex(secret.expose()).slice(0, 8));
       expect(said).not.toContain(Buffer.from(secret.expose()).toString("base64url").slice(0, 8));
-      expect(said).not.toContain(secret.exposeBase32().slice(0, 8));
     }
   });
 });
