@@ -1,10 +1,11 @@
-import { quote } from "../../shared/brand.ts";
+import { quote, type UnixMillis } from "../../shared/brand.ts";
 import { TockError } from "../../shared/errors.ts";
 import { unwrap } from "../../shared/result.ts";
 import { callDaemon } from "../admin/client.ts";
 import { parseDuration } from "../config/duration.ts";
 import type { Settings } from "../config/settings.ts";
 import { clockState } from "../sys/clock.ts";
+import type { DeviceRecord } from "../store/device-rows.ts";
 import { type SshSession, sshSession } from "../sys/ssh-session.ts";
 import { type Context, withStore } from "./context.ts";
 
@@ -18,6 +19,8 @@ export interface OnFlags {
 
 const DEFAULT_SECONDS = 60;
 const MOST_SECONDS = 3600;
+/** A device that came in so lately shows that its clock and this one agree. */
+const LATELY_MS = 600_000;
 
 /** How long the guard is to be on trial; undefined = it is to stay. */
 export async function trialSeconds(flags: OnFlags, settings: Settings): Promise<number | undefined> {
@@ -42,7 +45,7 @@ export async function startTrial(
 ): Promise<void> {
   const { ui } = context;
   const { socket, name } = settings.server;
-  if (flags.unchecked !== true) await checkWayBack(settings);
+  if (flags.unchecked !== true) await checkWayBack(settings, context.now());
   if (clockState()?.synchronised === false) {
     ui.note(
       "tock: warning: nothing keeps this machine's clock right; when it is off by a minute no device can open\n",
@@ -73,7 +76,7 @@ function guardedSession({ services }: Settings): SshSession | undefined {
   return isGuarded ? session : undefined;
 }
 
-async function checkWayBack(settings: Settings): Promise<void> {
+async function checkWayBack(settings: Settings, now: UnixMillis): Promise<void> {
   const skip = "to do without this check: --unchecked";
   const running = await callDaemon(settings.server.socket, "status", undefined);
   if (!running.ok) {
@@ -91,4 +94,20 @@ async function checkWayBack(settings: Settings): Promise<void> {
     const hint = `on the device: tock ping ${settings.server.name}; ${skip}`;
     throw new TockError("refused", "guard: no device has ever reached this server", hint);
   }
+  if (isClockDoubtful(clockState()?.synchronised, enrolled, now)) {
+    const hint = `install chrony or systemd-timesyncd; or see that the clocks agree: on the device, tock ping ${settings.server.name}; ${skip}`;
+    const message =
+      "guard: nothing keeps this machine's clock right, and no device has reached it in the last 10 minutes";
+    throw new TockError("refused", message, hint);
+  }
+}
+
+/** Where nothing keeps the clock right, only a device that came in lately shows that it is right now. */
+export function isClockDoubtful(
+  isSynchronised: boolean | undefined,
+  devices: readonly Pick<DeviceRecord, "lastUse">[],
+  now: UnixMillis,
+): boolean {
+  if (isSynchronised !== false) return false;
+  return !devices.some(({ lastUse }) => lastUse !== undefined && Math.abs(now - lastUse.at) < LATELY_MS);
 }
