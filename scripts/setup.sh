@@ -22,12 +22,13 @@ knockers="hping3 netcat-openbsd knockd fwknop-client fwknop-server openssl"
 codes="oathtool zbar-tools"
 firewalls="ufw firewalld debootstrap"
 manuals="man-db groff"
+shells="zsh fish"
 browsers="chromium firefox-esr"
 compilers="gcc libc6-dev libsodium-dev"
 
 case $purpose in
   demo) packages="$runtime $network $ssh $watchers" ;;
-  test) packages="$runtime $network $ssh $watchers $knockers $codes $firewalls $manuals $browsers $compilers" ;;
+  test) packages="$runtime $network $ssh $watchers $knockers $codes $firewalls $manuals $shells $browsers $compilers" ;;
   bench) packages="$runtime $network knockd fwknop-client fwknop-server $compilers" ;;
   *)
     echo "tock: error: setup: expected test, demo or bench, got \"$purpose\"" >&2

@@ -44,7 +44,14 @@ export function programOf(): Command {
   const nothing = (): never => {
     throw new Error("a manual page runs no command");
   };
-  return makeProgram({ ui, now: nothing, random: nothing, hostname: "localhost", exitWith: nothing });
+  return makeProgram({
+    ui,
+    now: nothing,
+    random: nothing,
+    hostname: "localhost",
+    person: undefined,
+    exitWith: nothing,
+  });
 }
 
 function pagesOf(command: Command, before: readonly string[]): string[] {

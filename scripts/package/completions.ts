@@ -48,7 +48,17 @@ function serverEntries(): Entry[] {
   const nothing = (): never => {
     throw new Error("completions run no command");
   };
-  walk(makeProgram({ ui, now: nothing, random: nothing, hostname: "localhost", exitWith: nothing }), []);
+  walk(
+    makeProgram({
+      ui,
+      now: nothing,
+      random: nothing,
+      hostname: "localhost",
+      person: undefined,
+      exitWith: nothing,
+    }),
+    [],
+  );
   return entries;
 }
 
@@ -103,12 +113,12 @@ function zsh(program: string, entries: readonly Entry[]): string {
   return `#compdef ${program}
 _${program}() {
   local -a candidates known
-  local path="" word
+  local at="" word
   known=(${entries.map(({ words }) => `'${words}'`).join(" ")})
   for word in \${words[2,CURRENT-1]}; do
-    (( \${known[(Ie)\${path:+$path }$word]} )) && path="\${path:+$path }$word"
+    (( \${known[(Ie)\${at:+$at }$word]} )) && at="\${at:+$at }$word"
   done
-  case $path in
+  case $at in
 ${cases.join("\n")}
   esac
   _describe ${program} candidates || _files
@@ -130,7 +140,7 @@ function fish(program: string, entries: readonly Entry[]): string {
         : parents.map((word) => `__fish_seen_subcommand_from ${word}`)),
       ...(parents.length === 0 ? [] : [`not __fish_seen_subcommand_from ${siblings.join(" ")}`]),
     ].join("; and ");
-    lines.push(`complete -c ${program} -n ${quoted(condition)} -a ${parts.at(-1)} -d ${quoted(summary)}`);
+    lines.push(`complete -c ${program} -f -n ${quoted(condition)} -a ${parts.at(-1)} -d ${quoted(summary)}`);
     const seen = quoted(parts.map((word) => `__fish_seen_subcommand_from ${word}`).join("; and "));
     for (const { name, help } of options) {
       lines.push(`complete -c ${program} -n ${seen} -l ${name.replace(/^--/, "")} -d ${quoted(help)}`);

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { chmod, cp, lutimes, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { configTemplate } from "../../server/config/template.ts";
 
 export interface DebOptions {
   readonly root: string;
@@ -37,6 +38,8 @@ export async function buildDeb({ root, version, epoch }: DebOptions): Promise<st
 
   await put("node_modules/node/bin/node", `${HOME}/node`, 0o755);
   for (const file of ["tock.js", "tockd.js", "tock.html"]) await put(`dist/${file}`, `${HOME}/${file}`);
+  for (const file of readdirSync(join(root, "dist/web")))
+    await put(`dist/web/${file}`, `${HOME}/web/${file}`);
   await write(`${HOME}/package.json`, '{ "type": "module" }\n');
   for (const file of runtimeFiles(root)) await put(file, `${HOME}/${file}`);
   await write("usr/bin/tock", `#!/bin/sh\nexec /${HOME}/node ${CLIENT_FLAGS} /${HOME}/tock.js "$@"\n`, 0o755);
@@ -45,6 +48,7 @@ export async function buildDeb({ root, version, epoch }: DebOptions): Promise<st
   for (const unit of ["tockd.service", "tock-guard.service"]) {
     await put(`packaging/systemd/${unit}`, `lib/systemd/system/${unit}`);
   }
+  await put("packaging/tmpfiles.conf", "usr/lib/tmpfiles.d/tock.conf");
   for (const page of readdirSync(join(root, "packaging/man"))) {
     const section = page.slice(page.lastIndexOf(".") + 1);
     const text = readFileSync(join(root, "packaging/man", page));
@@ -61,6 +65,10 @@ export async function buildDeb({ root, version, epoch }: DebOptions): Promise<st
     await put(file, `${doc}/${file.slice(file.lastIndexOf("/") + 1)}`);
   }
   await write(`${doc}/changelog.gz`, gzipSync(readFileSync(join(root, "CHANGELOG.md")), { level: 9 }));
+  await write(`${doc}/examples/tockd.toml`, exampleConfig());
+  for (const file of ["alerts.yml", "grafana-dashboard.json"]) {
+    await put(`packaging/${file}`, `${doc}/examples/${file}`);
+  }
   for (const page of readdirSync(join(root, "docs"))) {
     if (page.endsWith(".md")) await put(`docs/${page}`, `${doc}/docs/${page}`);
   }
@@ -100,6 +108,22 @@ function runtimeFiles(root: string): string[] {
   const native = "node_modules/@koromix";
   if (existsSync(join(root, native))) walk(native, ["README.md"]);
   return found.filter((path) => !/\.(cc|hh|h|S|asm|d\.ts)$/.test(path));
+}
+
+/** What `tockd init` would make, to read: the one in /etc is made by that, with what is found on the machine. */
+function exampleConfig(): string {
+  return configTemplate({
+    name: "myserver",
+    addresses: ["203.0.113.7"],
+    port: undefined,
+    services: [{ name: "ssh", ports: ["tcp/22"] }],
+    users: ["alice"],
+    knock: false,
+    state: undefined,
+    socket: undefined,
+    backend: undefined,
+    allow: [],
+  });
 }
 
 function control(version: string, architecture: string, size: number): string {
