@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { hostname } from "node:os";
 import { unixMillis } from "../shared/brand.ts";
+import { personAt } from "./person.ts";
 import { main } from "./main.ts";
 
-const { stdout, stderr, env } = process;
+const { stdin, stdout, stderr, env } = process;
 
 process.exitCode = await main(process.argv.slice(2), {
   ui: {
@@ -15,4 +16,5 @@ process.exitCode = await main(process.argv.slice(2), {
   now: () => unixMillis(Date.now()),
   random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
   hostname: hostname(),
+  person: stdin.isTTY && stdout.isTTY ? personAt(stdin, stdout) : undefined,
 });

@@ -4,6 +4,7 @@ import { unwrap } from "../../shared/result.ts";
 import { loadSettings } from "../config/load.ts";
 import type { Settings } from "../config/settings.ts";
 import { DeviceStore } from "../store/device-store.ts";
+import type { Person } from "../person.ts";
 import { type ExitCode, Failures, type Ui } from "../ui.ts";
 
 /** What a command has of the world besides files. */
@@ -13,6 +14,8 @@ export interface Context {
   /** So many bytes from the system's generator. */
   random(bytes: number): Uint8Array;
   readonly hostname: string;
+  /** Who can be asked; undefined where there is no terminal. */
+  readonly person: Person | undefined;
   /** The exit code of a command that is done and yet has something other than 0 to say. */
   exitWith(code: ExitCode): void;
 }

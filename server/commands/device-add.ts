@@ -1,11 +1,7 @@
 import type { Command } from "commander";
-import { SECRET_BYTES } from "../../shared/constants.ts";
-import { unwrap } from "../../shared/result.ts";
-import { Secret } from "../../shared/secret.ts";
-import type { Device } from "../core/device.ts";
-import { type Context, configFile, settingsOf, withStore } from "./context.ts";
-import { enrolmentOf, type OutputFlags, printEnrolment } from "./enrolment-output.ts";
-import { notifyDaemon } from "./notify.ts";
+import { type Context, configFile, settingsOf } from "./context.ts";
+import { enrol } from "./enrol.ts";
+import { type OutputFlags, printEnrolment } from "./enrolment-output.ts";
 import { deviceArgument, momentFlag, pageFlag, servicesFlag, userOfDevice } from "./values.ts";
 
 interface AddFlags extends OutputFlags {
@@ -32,29 +28,15 @@ export function addDeviceAdd(parent: Command, context: Context): void {
     .action(async (name: string, flags: AddFlags, command: Command) => {
       const settings = settingsOf(command);
       const id = deviceArgument(name);
-      const user = userOfDevice(id, settings, configFile(command));
-      const now = context.now();
+      const config = configFile(command);
+      const user = userOfDevice(id, settings, config);
       const page = pageFlag(flags.web);
-      const isStatic = flags.static === true;
-      const secret = new Secret(context.random(SECRET_BYTES));
-      const device: Device = {
-        id,
-        enabled: true,
-        current: { secret, since: now },
-        currentUntil: undefined,
-        next: undefined,
-        nextFromLink: false,
-        retired: [],
-        enrolling: !isStatic,
-        isStatic,
+      const enrolment = await enrol(id, settings, config, context, {
+        isStatic: flags.static === true,
         services: servicesFlag(flags.services, user),
-        expiresAt: flags.expires === undefined ? undefined : momentFlag("--expires", flags.expires, now),
-      };
-      const enrolment = await withStore(settings, (store) => {
-        unwrap(store.add(device, now));
-        return enrolmentOf(device, secret, user, settings, store.identity);
+        expiresAt:
+          flags.expires === undefined ? undefined : momentFlag("--expires", flags.expires, context.now()),
       });
-      await notifyDaemon(settings, [id], context.ui);
       printEnrolment(enrolment, page, flags, context.ui);
     });
 }

@@ -1,31 +1,21 @@
-import {
-  chmodSync,
-  existsSync,
-  lchownSync,
-  mkdirSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { networkInterfaces } from "node:os";
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { quote } from "../../shared/brand.ts";
-import { SERVER_ID_BYTES } from "../../shared/constants.ts";
+import { type DeviceId, quote, userOf } from "../../shared/brand.ts";
+import { encodeEnrolment } from "../../shared/enrolment.ts";
 import { TockError } from "../../shared/errors.ts";
-import { unwrap } from "../../shared/result.ts";
-import { Secret } from "../../shared/secret.ts";
-import { parseSettings } from "../config/parse.ts";
-import type { ConfigMistake } from "../config/mistake.ts";
 import type { Settings } from "../config/settings.ts";
-import { configTemplate } from "../config/template.ts";
-import { DeviceStore } from "../store/device-store.ts";
-import { initialiseJournal } from "../store/journal.ts";
-import { journalFile, storeFile } from "../store/state-folder.ts";
-import { Failures } from "../ui.ts";
-import { groupId, userIds } from "../sys/accounts.ts";
+import { configTemplate, type TemplateInput } from "../config/template.ts";
+import { namedTwice, parseService, settingsFrom } from "../init/answers.ts";
+import { fittingBackend, likelyUser, ownAddresses, serverNameFrom } from "../init/found.ts";
+import { guide } from "../init/guide.ts";
+import { makeAll } from "../init/make.ts";
+import { sshPorts } from "../init/ssh-ports.ts";
+import { json } from "../ui.ts";
 import { type Context, configFile, settingsOf } from "./context.ts";
+import { enrol } from "./enrol.ts";
+import { printEnrolment } from "./enrolment-output.ts";
+import { hasUnits, offerGuard, offerStart } from "./init-offers.ts";
+import { deviceArgument } from "./values.ts";
 
 interface InitFlags {
   readonly name?: string;
@@ -33,22 +23,29 @@ interface InitFlags {
   readonly port?: string;
   readonly service?: readonly string[];
   readonly user?: readonly string[];
+  readonly device?: string;
   readonly knock?: boolean;
   readonly state?: string;
   readonly socket?: string;
   readonly backend?: string;
+  readonly allow?: readonly string[];
+  readonly yes?: boolean;
+  readonly json?: boolean;
 }
 
-/** The user and group that the package makes for the daemon. */
-const DAEMON = "tock";
-const UNIT = "/lib/systemd/system/tockd.service";
+/** What is to be made, and how it came about, in words for a person. */
+interface Plan {
+  readonly answers: TemplateInput;
+  readonly device: DeviceId | undefined;
+  readonly notes: readonly string[];
+}
 
 /** `tockd init`: configuration, state folder, server identity, device store, replay journal. Overwrites nothing. */
 export function addInit(program: Command, context: Context): void {
   const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
   program
     .command("init")
-    .description("make the configuration, the state folder and the server's key")
+    .description("make the configuration, the state folder and the server's key; asks at a terminal")
     .option("--name <name>", "what people call this server (default: the host's name)")
     .option(
       "--address <address>",
@@ -58,165 +55,160 @@ export function addInit(program: Command, context: Context): void {
     .option("--port <port>", "UDP port of SPA packets (default: 62201)")
     .option(
       "--service <name=ports>",
-      "what to protect, for example web=tcp/80,tcp/443; repeat (default: ssh=tcp/22)",
+      "what to protect, for example web=tcp/80,tcp/443; repeat (default: ssh, on the ports of sshd -T)",
       collect,
     )
     .option("--user <name>", "a person who may open every service; repeat for more", collect)
+    .option("--device <user/device>", "enrol this device, and print its link and QR code")
     .option("--knock", "let these users knock as well")
     .option("--state <folder>", "where secrets and the replay journal are kept (default: /var/lib/tock)")
     .option("--socket <path>", "Unix socket of the running daemon (default: /run/tock/tockd.sock)")
-    .option("--backend <name>", "iptables, nftables or dry-run (default: iptables)")
+    .option("--backend <name>", "iptables, nftables or dry-run (default: what fits this machine)")
+    .option(
+      "--allow <network>",
+      "a network that never needs to ask, for example 198.51.100.0/24; repeat for more",
+      collect,
+    )
+    .option("--yes", "ask nothing and take every default")
+    .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nExample:\n  tockd init --name myserver --address 203.0.113.7 --service ssh=tcp/22 --user alice\n",
+      `
+At a terminal and without flags it asks. With any flag, or without a terminal, it asks nothing. It never puts the guard on by
+itself: that takes a device that has reached the server, and a person who says so.
+
+Examples:
+  tockd init
+  tockd init --name myserver --address 203.0.113.7 --service ssh=tcp/22 --device alice/laptop
+`,
     )
-    .action((flags: InitFlags, command: Command) => {
+    .action(async (flags: InitFlags, command: Command) => {
       const file = configFile(command);
-      const isConfigured = existsSync(file);
-      if (isConfigured && Object.keys(flags).some((flag) => flag !== "config")) {
-        const hint = "edit it; or name another with --config; tockd init alone makes the state for it";
-        throw new TockError("exists", `${file} exists already`, hint);
+      const hasFlags = Object.keys(flags).some((flag) => flag !== "json");
+      if (existsSync(file)) {
+        if (hasFlags) {
+          const hint = "edit it; or name another with --config; tockd init alone makes the state for it";
+          throw new TockError("exists", `${file} exists already`, hint);
+        }
+        const settings = settingsOf(command);
+        makeAll(file, undefined, settings, (bytes) => context.random(bytes));
+        return tell(file, settings, undefined, flags, context);
       }
-      const text = isConfigured ? undefined : firstConfig(flags, context.hostname);
-      const settings = text === undefined ? settingsOf(command) : settingsFrom(text, file);
-      makeAll(file, text, settings, context);
-      context.ui.out(nextSteps(file, settings));
+      const { person } = context;
+      if (person === undefined || hasFlags || flags.json === true) {
+        await make(file, planFrom(flags, context.hostname), flags, context);
+        return;
+      }
+      const found = {
+        name: serverNameFrom(context.hostname),
+        addresses: ownAddresses(),
+        ssh: sshPorts(),
+        firewall: fittingBackend(),
+        user: likelyUser(),
+      };
+      const guided = await guide(person, context.ui, found, file);
+      if (guided === undefined) throw new TockError("refused", "init: stopped; nothing was made");
+      const settings = await make(file, { ...guided, notes: [] }, flags, context);
+      await offerStart(person, context);
+      await offerGuard(person, settings, context);
     });
 }
 
-function firstConfig(flags: InitFlags, hostname: string): string {
-  const services = (flags.service ?? ["ssh=tcp/22"]).map(parseServiceFlag);
-  for (const [flag, names] of [
-    ["--service", services.map(({ name }) => name)],
-    ["--user", flags.user ?? []],
-  ] as const) {
-    const twice = names.find((name, index) => names.indexOf(name) < index);
-    if (twice !== undefined) throw new TockError("usage", `${flag}: ${quote(twice)} is given twice`);
-  }
-  return configTemplate({
+async function make(file: string, plan: Plan, flags: InitFlags, context: Context): Promise<Settings> {
+  const text = configTemplate(plan.answers);
+  const settings = settingsFrom(text, file);
+  makeAll(file, text, settings, (bytes) => context.random(bytes));
+  await tell(file, settings, plan, flags, context);
+  return settings;
+}
+
+/** The flags, with the rest as this machine suggests it. */
+function planFrom(flags: InitFlags, hostname: string): Plan {
+  const notes: string[] = [];
+  const device = flags.device === undefined ? undefined : deviceArgument(flags.device);
+  const services = flags.service?.map(serviceFlag) ?? [sshService(notes)];
+  const users = flags.user ?? [];
+  const answers: TemplateInput = {
     name: flags.name ?? serverNameFrom(hostname),
-    addresses: flags.address ?? ownAddresses(),
+    addresses: flags.address ?? neededAddresses(),
     port: flags.port,
     services,
-    users: flags.user ?? [],
+    users: device === undefined || users.includes(userOf(device)) ? users : [...users, userOf(device)],
     knock: flags.knock === true,
     state: flags.state,
     socket: flags.socket,
-    backend: flags.backend,
-  });
+    backend: flags.backend ?? backend(notes),
+    allow: flags.allow ?? [],
+  };
+  const twice = namedTwice(answers);
+  if (twice !== undefined) throw new TockError("usage", `${twice.flag}: ${quote(twice.name)} is given twice`);
+  return { answers, device, notes };
 }
 
-function settingsFrom(text: string, file: string): Settings {
-  const settings = parseSettings(text, file);
-  if (settings.ok) return settings.value;
-  throw new Failures(settings.error.map(asFlagMistake));
+function sshService(notes: string[]): TemplateInput["services"][number] {
+  const { ports, reason } = sshPorts();
+  notes.push(`ssh: ${reason}`);
+  return { name: "ssh", ports: ports.map((port) => `tcp/${port}`) };
 }
 
-/** `web=tcp/80,tcp/443` */
-function parseServiceFlag(text: string): { name: string; ports: string[] } {
-  const [name = "", ports, ...rest] = text.split("=");
-  if (ports !== undefined && rest.length === 0)
-    return { name, ports: ports.split(",").map((port) => port.trim()) };
+function backend(notes: string[]): string {
+  const { backend, reason } = fittingBackend();
+  notes.push(`${backend}: ${reason}`);
+  return backend;
+}
+
+function serviceFlag(text: string): TemplateInput["services"][number] {
+  const service = parseService(text);
+  if (service !== undefined) return service;
   const hint = "for example ssh=tcp/22 or web=tcp/80,tcp/443";
   throw new TockError("usage", `--service: expected name=ports, got ${quote(text)}`, hint);
 }
 
-const FLAGS: Readonly<Record<string, string>> = {
-  "server.name": "--name",
-  "server.addresses": "--address",
-  "server.port": "--port",
-  "server.state": "--state",
-  "server.socket": "--socket",
-  "firewall.backend": "--backend",
-  services: "--service",
-  users: "--user",
-};
-
-/** The person wrote flags and no file: says which flag it is. */
-function asFlagMistake({ path, detail, hint, message }: ConfigMistake): TockError {
-  const flag = FLAGS[path.slice(0, 2).join(".")] ?? FLAGS[String(path[0])];
-  return new TockError("usage", flag === undefined ? message : `${flag}: ${detail}`, hint);
+function neededAddresses(): string[] {
+  const found = ownAddresses();
+  if (found.length > 0) return found;
+  const message = "this host has no address that clients could use";
+  throw new TockError("usage", message, "name one: --address 203.0.113.7");
 }
 
-/** Makes everything or, where something fails, takes back what was made. `text` undefined: the file is there already. */
-function makeAll(file: string, text: string | undefined, { server }: Settings, context: Context): void {
-  const { state } = server;
-  const undo: (() => void)[] = [];
-  try {
-    if (makeFolder(state, 0o700)) {
-      undo.push(() => rmdirSync(state));
-      giveToDaemon(state);
-    }
-    const identity = { id: context.random(SERVER_ID_BYTES), key: new Secret(context.random(32)) };
-    const store = unwrap(DeviceStore.create(state, identity));
-    undo.push(() => rmSync(storeFile(state)));
-    store.close();
-    unwrap(initialiseJournal(journalFile(state), identity.id));
-    undo.push(() => rmSync(journalFile(state)));
-    giveToOwnerOf(state, journalFile(state));
-    if (text === undefined) return;
-    makeFolder(dirname(file), 0o755);
-    writeFileSync(file, text, { flag: "wx", mode: 0o640 });
-    const group = groupId(DAEMON);
-    if (process.geteuid?.() === 0 && group !== undefined) lchownSync(file, 0, group);
-  } catch (error) {
-    for (const step of undo.toReversed()) step();
-    const { code, path, message } = error as NodeJS.ErrnoException;
-    if (error instanceof TockError || code === undefined) throw error;
-    const what = `${path ?? file}: cannot be made: ${code}`;
-    throw new TockError(code === "EACCES" ? "permission" : "io", what, message);
+/** What was made, the device's link where one was asked for, and what comes next. */
+async function tell(
+  file: string,
+  settings: Settings,
+  plan: Plan | undefined,
+  flags: InitFlags,
+  context: Context,
+): Promise<void> {
+  const { server, users, services, firewall } = settings;
+  const enrolment = plan?.device && (await enrol(plan.device, settings, file, context));
+  if (flags.json === true) {
+    const { backend } = firewall;
+    const notes = plan?.notes ?? [];
+    const link = enrolment === undefined ? null : encodeEnrolment(enrolment);
+    const names = { services: services.map(({ name }) => name), users: users.map(({ name }) => name) };
+    context.ui.out(
+      json({ config: file, state: server.state, name: server.name, ...names, backend, notes, link }),
+    );
+    return;
   }
-}
-
-/** Where the package has made a user for the daemon, the state is that user's. */
-function giveToDaemon(folder: string): void {
-  const ids = userIds(DAEMON);
-  if (process.geteuid?.() === 0 && ids !== undefined) lchownSync(folder, ids.uid, ids.gid);
-}
-
-/** What root makes in the folder of the daemon's user is the daemon's. */
-function giveToOwnerOf(folder: string, file: string): void {
-  const { uid, gid } = statSync(folder);
-  if (process.geteuid?.() === 0) lchownSync(file, uid, gid);
-}
-
-/** Whether it was made now; one that is there stays as it is. */
-function makeFolder(folder: string, mode: number): boolean {
-  if (mkdirSync(folder, { recursive: true, mode }) === undefined) return false;
-  chmodSync(folder, mode);
-  return true;
-}
-
-function serverNameFrom(hostname: string): string {
-  return /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}/.exec(hostname)?.[0] ?? "server";
-}
-
-/** Addresses of this host that a client elsewhere could reach: no loopback, no link-local, no bridge of its own. */
-function ownAddresses(): string[] {
-  const found = Object.entries(networkInterfaces())
-    .filter(([name]) => !/^(docker|br-|veth|virbr|lo)/.test(name))
-    .flatMap(([, list]) => list ?? [])
-    .filter(({ internal, address }) => !internal && !/^(fe80:|169\.254\.)/i.test(address))
-    .map(({ address }) => address);
-  if (found.length > 0) return found.slice(0, 8);
-  throw new TockError(
-    "usage",
-    "this host has no address that clients could use",
-    "name one: --address 203.0.113.7",
+  context.ui.out(
+    `made ${file} and ${server.state}\n${plan?.notes.map((note) => `${note}\n`).join("") ?? ""}`,
   );
+  if (enrolment !== undefined) printEnrolment(enrolment, undefined, {}, context.ui);
+  context.ui.out(nextSteps(file, settings, enrolment !== undefined));
 }
 
-function nextSteps(file: string, { server, users }: Settings): string {
+function nextSteps(file: string, { users }: Settings, isEnrolled: boolean): string {
   const user = users[0]?.name;
-  const start = existsSync(UNIT)
+  const look = user === undefined ? `add yourself to ${file}: [users.NAME]` : `look at ${file}`;
+  const device = `  tockd device add ${user ?? "NAME"}/laptop   enrols a device: prints its link and QR code\n`;
+  const start = hasUnits()
     ? "  systemctl enable --now tockd tock-guard"
     : "  tockd run                       starts the daemon";
-  return `made ${file} and ${server.state}
-
+  return `
 next:
-  ${user === undefined ? `add yourself to ${file}: [users.NAME]` : `look at ${file}`}, then tockd check
-  tockd device add ${user ?? "NAME"}/laptop   enrols a device: prints its link and QR code
-${start}
+  ${look}, then tockd check
+${isEnrolled ? "" : device}${start}
   tockd guard on                  shuts the protected ports
 `;
 }

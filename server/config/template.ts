@@ -12,6 +12,8 @@ export interface TemplateInput {
   readonly state: string | undefined;
   readonly socket: string | undefined;
   readonly backend: string | undefined;
+  /** Networks that never need to ask. */
+  readonly allow: readonly string[];
 }
 
 /** A first tockd.toml, with what a person needs to know to go on from there. */
@@ -32,6 +34,8 @@ ${optional("socket", input.socket, "/run/tock/tockd.sock", "How the commands rea
 
 [firewall]
 ${optional("backend", input.backend, "iptables", '"iptables", "nftables" or "dry-run".')}
+# Networks that never need to ask, such as your office's: ["198.51.100.0/24"].
+${input.allow.length === 0 ? "#allow = []" : `allow = ${toml(input.allow)}`}
 
 [rotation]
 # A device's secret is replaced by itself when it is this old.

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
@@ -20,7 +20,11 @@ export interface Facts {
   readonly nfTables: string | undefined;
   /** nf_tables tables that no iptables program made, such as `inet firewalld`. */
   readonly nativeTables: readonly string[];
+  /** Programs that keep rules of their own here. */
+  readonly managers: readonly Manager[];
 }
+
+export type Manager = "ufw" | "firewalld" | "Docker";
 
 /** The backend for this machine, and why, in words for a person. */
 export interface Detection {
@@ -65,10 +69,22 @@ export function gatherFacts(): Facts {
     ipset: why(sets),
     nfTables: why(tables),
     nativeTables: named.filter(isNative),
+    managers: managersHere(named),
   };
 }
 
-/** Chooses by the facts: iptables where it works, but nftables where the machine's own firewall is nftables. */
+/** By what they leave where they work: ufw's switch, firewalld's table or process, Docker's bridge. */
+function managersHere(tables: readonly string[]): Manager[] {
+  const found: Manager[] = [];
+  if (/^ENABLED=yes/m.test(textOf("/etc/ufw/ufw.conf"))) found.push("ufw");
+  const firewalld = textOf("/run/firewalld.pid").trim();
+  const isRunning = firewalld !== "" && textOf(`/proc/${firewalld}/cmdline`).includes("firewalld");
+  if (tables.includes("inet firewalld") || isRunning) found.push("firewalld");
+  if (/^ *docker0:/m.test(textOf("/proc/self/net/dev"))) found.push("Docker");
+  return found;
+}
+
+/** Chooses by the facts: what the machine's own firewall is made of, and iptables where nothing says more. */
 export function chooseBackend(facts: Facts): Result<Detection> {
   const iptables = lackOf(facts, "iptables");
   const nftables = lackOf(facts, "nftables");
@@ -81,9 +97,18 @@ export function chooseBackend(facts: Facts): Result<Detection> {
   if (iptables !== undefined)
     return ok({ backend: "nftables", reason: `iptables does not work here: ${iptables}` });
   const variant = facts.variant === "legacy" ? "iptables-legacy" : "iptables on nf_tables";
+  const { managers } = facts;
   if (nftables !== undefined) {
-    return ok({ backend: "iptables", reason: `${variant}; nftables does not work here: ${nftables}` });
+    const reason = `${[variant, ...managers].join(", ")}; nftables does not work here: ${nftables}`;
+    return ok({ backend: "iptables", reason });
   }
+  if (managers.includes("firewalld") && facts.nativeTables.includes("inet firewalld"))
+    return ok({ backend: "nftables", reason: "firewalld keeps this machine's firewall, with nftables" });
+  if (managers.length > 0)
+    return ok({
+      backend: "iptables",
+      reason: `${managers.join(" and ")} keep${managers.length === 1 ? "s" : ""} rules here, with ${variant}`,
+    });
   const [native] = facts.nativeTables;
   if (native !== undefined)
     return ok({
@@ -107,6 +132,14 @@ function isNative(table: string): boolean {
   const [family = "", name = ""] = table.split(" ");
   if (table === "inet tock") return false;
   return !((family === "ip" || family === "ip6") && IPTABLES_TABLES.has(name));
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 function isThere(program: string): boolean {

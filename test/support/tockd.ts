@@ -29,6 +29,7 @@ export async function tockd(args: readonly string[], now: UnixMillis = NOON): Pr
     now: () => now,
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
     hostname: "testhost.example.org",
+    person: undefined,
   });
   return { code, ...printed };
 }

@@ -116,6 +116,7 @@ const config = configTemplate({
   state: undefined,
   socket: undefined,
   backend: undefined,
+  allow: ["198.51.100.0/24"],
 });
 const FULL = `[server]\nname = "home"\naddresses = ["192.0.2.1"]\nport = 62201\n[clock]\npast = 1\nfuture = 1
 [knock]\nports = "10000-32767"\nlength = 4\ntransport = "tcp"\n[rotation]\nrotate_after = "30d"

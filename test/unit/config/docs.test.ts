@@ -93,6 +93,7 @@ describe("the file that tockd init writes", () => {
     state: undefined,
     socket: undefined,
     backend: undefined,
+    allow: [],
   };
 
   test("means the same with its commented defaults as without them", () => {

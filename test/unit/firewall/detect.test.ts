@@ -7,12 +7,27 @@ const all: Facts = {
   ipset: undefined,
   nfTables: undefined,
   nativeTables: [],
+  managers: [],
 };
 
 test.each<[string, Partial<Facts>, string, RegExp]>([
   ["everything works", {}, "iptables", /^iptables on nf_tables; no other program/],
   ["the old iptables", { variant: "legacy" }, "iptables", /^iptables-legacy/],
-  ["firewalld on nftables", { nativeTables: ["inet firewalld"] }, "nftables", /table inet firewalld/],
+  ["a ruleset of its own", { nativeTables: ["inet filter"] }, "nftables", /table inet filter/],
+  [
+    "firewalld on nftables",
+    { managers: ["firewalld"], nativeTables: ["inet firewalld"] },
+    "nftables",
+    /^firewalld keeps .* with nftables$/,
+  ],
+  ["firewalld on iptables", { managers: ["firewalld"] }, "iptables", /^firewalld keeps .* on nf_tables$/],
+  ["ufw", { managers: ["ufw"], variant: "legacy" }, "iptables", /^ufw keeps .* iptables-legacy$/],
+  [
+    "ufw and Docker, beside somebody's table",
+    { managers: ["ufw", "Docker"], nativeTables: ["inet f2b-table"] },
+    "iptables",
+    /^ufw and Docker keep /,
+  ],
   [
     "no iptables",
     { missing: ["iptables", "iptables-restore"] },
