@@ -1,10 +1,10 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { userOf } from "../shared/brand.ts";
 import { type AuditEvent, isAlarm } from "./core/event.ts";
 import type { Log } from "./log.ts";
 import { userIds } from "./sys/accounts.ts";
+import { capabilities } from "./sys/privileges.ts";
 
 /** A program and its arguments. Never a shell string. */
 type Argv = readonly [string, ...string[]];
@@ -167,8 +167,7 @@ function unprivileged(argv: Argv): Argv {
 
 function hasAmbient(): boolean {
   try {
-    const set = /^CapAmb:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1];
-    return set !== undefined && !/^0+$/.test(set);
+    return capabilities("CapAmb") !== 0n;
   } catch {
     // Not known, for example because no file descriptor is left: to give up what one may not have does no harm.
     return true;

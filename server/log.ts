@@ -5,8 +5,15 @@ export type Log = pino.Logger;
 /** The names under which a secret would stand, should somebody ever log one; the first belt is that a Secret prints as `[secret]`. */
 const REDACTED = ["secret", "*.secret", "key", "*.key", "otp", "*.otp"];
 
-/** JSON lines for machines; on a terminal, or with `human`, one short line an event. Written asynchronously, flushed at exit. */
-export function makeLog(options: { readonly human: boolean; readonly verbose: boolean }): Log {
+/**
+ * JSON lines for machines; on a terminal, or with `human`, one short line an event. Written asynchronously, flushed at exit;
+ * with `sync` at once.
+ */
+export function makeLog(options: {
+  readonly human: boolean;
+  readonly verbose: boolean;
+  readonly sync?: boolean;
+}): Log {
   const settings = {
     level: options.verbose ? "debug" : "info",
     base: null,
@@ -14,7 +21,7 @@ export function makeLog(options: { readonly human: boolean; readonly verbose: bo
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  if (!options.human) return pino(settings, pino.destination({ dest: 1, sync: false }));
+  if (!options.human) return pino(settings, pino.destination({ dest: 1, sync: options.sync === true }));
   return pino(settings, { write: (line: string) => process.stdout.write(`${humanLine(line)}\n`) });
 }
 

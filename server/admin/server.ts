@@ -33,7 +33,7 @@ export async function serveAdmin(
     return err(new TockError("exists", `a daemon is already running on ${path}`, hint));
   }
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    makeFolder(dirname(path));
     const there = lstatSync(path, { throwIfNoEntry: false });
     if (there !== undefined && !there.isSocket()) {
       const hint = "name a path that is free with [server] socket, or take away what is there";
@@ -68,6 +68,16 @@ export async function serveAdmin(
     });
     process.umask(mask);
   });
+}
+
+/** Who may look has to get there, whatever the process's mask says. */
+function makeFolder(folder: string): void {
+  const mask = process.umask(0o022);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+  } finally {
+    process.umask(mask);
+  }
 }
 
 function answers(path: string): Promise<boolean> {

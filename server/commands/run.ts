@@ -2,7 +2,9 @@ import type { Command } from "commander";
 import { unwrap } from "../../shared/result.ts";
 import { loadSettings } from "../config/load.ts";
 import { Daemon } from "../daemon.ts";
+import { leaveRoot } from "../leave-root.ts";
 import { makeLog } from "../log.ts";
+import { closeOff } from "../sys/privileges.ts";
 import { configFile, settingsOf } from "./context.ts";
 
 /** `tockd run`: the daemon, in the foreground. */
@@ -19,8 +21,11 @@ export function addRun(program: Command): void {
     .action(async (flags: { human?: boolean; verbose?: boolean }, command: Command) => {
       const settings = settingsOf(command);
       const human = flags.human === true || process.stdout.isTTY;
-      const log = makeLog({ human, verbose: flags.verbose === true });
+      const verbose = flags.verbose === true;
       const file = configFile(command);
+      leaveRoot(settings, file, makeLog({ human, verbose, sync: true }));
+      closeOff();
+      const log = makeLog({ human, verbose });
       // Until the daemon is ready the signal would be its end.
       const early = (): void => undefined;
       process.on("SIGHUP", early);

@@ -39,6 +39,7 @@ const serverSchema = v.object({
   port: v.optional(port, DEFAULT_SPA_PORT),
   state: v.optional(absolutePath, "/var/lib/tock"),
   socket: v.optional(socketPath, "/run/tock/tockd.sock"),
+  user: v.optional(account, "tock"),
   reply: v.optional(oneOf("authenticated", "never"), "authenticated"),
   engine: v.optional(oneOf("packets", "kernel"), "packets"),
 });

@@ -18,6 +18,8 @@ export interface Settings {
     readonly state: string;
     /** Unix socket of the running daemon. */
     readonly socket: string;
+    /** Whom a daemon that is started as root becomes, if there is such a user. */
+    readonly user: string;
     readonly reply: "authenticated" | "never";
     /** Who follows packets and knocks: the daemon, or rules in the kernel, which know knocks alone. */
     readonly engine: "packets" | "kernel";

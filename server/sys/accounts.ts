@@ -13,6 +13,14 @@ export function userIds(name: string): { readonly uid: number; readonly gid: num
   return uid === undefined || gid === undefined ? undefined : { uid, gid };
 }
 
+/** Groups that name the user as a member, by /etc/group. */
+export function groupsOf(name: string): number[] {
+  return linesOf("/etc/group").flatMap(([, , id, members = ""]) => {
+    const group = members.split(",").includes(name) ? idOf(id) : undefined;
+    return group === undefined ? [] : [group];
+  });
+}
+
 function idOf(text: string | undefined): number | undefined {
   return text !== undefined && /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined;
 }

@@ -1,11 +1,16 @@
 import { fileURLToPath } from "node:url";
 import type { Argv } from "./exec.ts";
 
+/** The folder of this tree, with a slash at its end. */
+export const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+
 /** The two programs as they stand in this tree, run unbuilt; with TOCK_BUILT=1 as `npm run build` made them. */
 const isBuilt = process.env["TOCK_BUILT"] === "1";
-const path = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url));
-const client = path(isBuilt ? "dist/tock.js" : "client/cli.ts");
-const daemon = path(isBuilt ? "dist/tockd.js" : "server/cli.ts");
+const client = `${REPOSITORY}${isBuilt ? "dist/tock.js" : "client/cli.ts"}`;
+const daemon = `${REPOSITORY}${isBuilt ? "dist/tockd.js" : "server/cli.ts"}`;
+
+/** The folders that the daemon is made of. */
+export const DAEMON_FOLDERS = [...(isBuilt ? ["dist"] : ["server", "shared"]), "node_modules"];
 
 export function tock(...args: string[]): Argv {
   return [process.execPath, client, ...args];

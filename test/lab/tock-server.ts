@@ -3,7 +3,7 @@ import { stringify, type TomlTable } from "smol-toml";
 import type { Argv, Output } from "./exec.ts";
 import type { Host } from "./host.ts";
 import type { Process } from "./process.ts";
-import { tock, tockd } from "./programs.ts";
+import { REPOSITORY, tock, tockd } from "./programs.ts";
 import { eventually } from "./wait.ts";
 
 export const BACKENDS = ["iptables", "nftables"] as const;
@@ -19,6 +19,8 @@ export interface ServerSetup {
   readonly tables?: Readonly<Record<string, TomlTable>>;
   /** Makes the state folder a disk of this size ("8M"), which can be filled; seen only by this server's processes. */
   readonly disk?: string;
+  /** Whom the daemon becomes: it then runs from a copy of the tree that this user can read, whatever the tree's own place. */
+  readonly user?: string;
   /** Makes the daemon's environment. */
   readonly env?: (host: Host) => Promise<Record<string, string>>;
 }
@@ -29,8 +31,9 @@ export class TockServer {
   readonly config: string;
   readonly state: string;
   #env: Record<string, string> = {};
-  /** Holds the mount namespace in which the state folder is a disk of its own. */
+  /** Holds the mount namespace in which the state folder is a disk of its own, or the tree is for all to read. */
   #disk: Process | undefined;
+  #tree: string | undefined;
   #process: Process | undefined;
 
   private constructor(host: Host) {
@@ -44,6 +47,7 @@ export class TockServer {
     const server = new TockServer(host);
     server.#env = (await setup.env?.(host)) ?? {};
     if (setup.disk !== undefined) await server.#mountDisk(setup.disk);
+    if (setup.user !== undefined) await server.#mountTree();
     const flags = [
       "--state",
       server.state,
@@ -69,7 +73,9 @@ export class TockServer {
         name: "server",
         addresses: [this.host.address.v4, this.host.address.v6],
         state: this.state,
-        socket: this.host.path("tockd.sock"),
+        // A user of its own needs a folder of its own.
+        socket: this.host.path(...(setup.user === undefined ? [] : ["run"]), "tockd.sock"),
+        ...(setup.user !== undefined && { user: setup.user }),
         ...setup.tables?.["server"],
       },
       firewall: { backend: setup.backend ?? "iptables", ...setup.tables?.["firewall"] },
@@ -91,10 +97,15 @@ export class TockServer {
 
   /** Starts the daemon and waits until it answers. */
   async start(): Promise<Process> {
-    const argv = this.#where(tockd("run", "--config", this.config));
-    this.#process = this.host.start(argv, { env: this.#env });
+    this.#process = this.host.start(this.runArgv, { env: this.#env });
     await this.#process.waitFor(/ready/);
     return this.#process;
+  }
+
+  /** How the daemon is started. */
+  get runArgv(): Argv {
+    const argv = tockd("run", "--config", this.config);
+    return this.#where(this.#tree === undefined ? argv : readable(argv, this.#tree));
   }
 
   /** Runs a command that sees the daemon's own disk (see {@link ServerSetup.disk}). */
@@ -144,6 +155,17 @@ export class TockServer {
     await this.#disk.waitFor(/mounted/);
   }
 
+  async #mountTree(): Promise<void> {
+    const tree = this.host.path("tree");
+    const mounts = ["server", "shared", "node_modules"].map(
+      (part) => `mkdir -p ${tree}/${part} && mount --bind ${REPOSITORY}${part} ${tree}/${part}`,
+    );
+    const script = [...mounts, `cp ${REPOSITORY}package.json ${tree}`, "echo mounted", "exec sleep infinity"];
+    this.#disk = this.host.start(["sh", "-c", script.join(" && ")]);
+    await this.#disk.waitFor(/mounted/);
+    this.#tree = `${tree}/`;
+  }
+
   #where(argv: Argv): Argv {
     if (this.#disk === undefined) return argv;
     return ["nsenter", "--target", String(this.#disk.pid), "--mount", "--", ...argv];
@@ -154,4 +176,10 @@ export class TockServer {
     const link = await this.addDevice(id, ...flags);
     await client.must(tock("enroll", "-"), { input: `${link}\n` });
   }
+}
+
+/** The same command from a copy of the repository. */
+function readable([program, ...args]: Argv, tree: string): Argv {
+  const moved = (path: string): string => path.replace(REPOSITORY, tree);
+  return [moved(program), ...args.map(moved)];
 }

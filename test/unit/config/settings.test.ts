@@ -22,6 +22,7 @@ describe("what a file means", () => {
         port: 62201,
         state: "/var/lib/tock",
         socket: "/run/tock/tockd.sock",
+        user: "tock",
         reply: "authenticated",
         engine: "packets",
       },
