@@ -7,9 +7,11 @@ import { unwrap } from "../../shared/result.ts";
 import type { Secret } from "../../shared/secret.ts";
 import { Capture } from "../lab/capture.ts";
 import type { Output } from "../lab/exec.ts";
+import { Lab } from "../lab/lab.ts";
 import { tock } from "../lab/programs.ts";
 import { Scene } from "../lab/scene.ts";
 import { formsOf, ProcessWatch } from "../lab/secret-forms.ts";
+import { TockServer } from "../lab/tock-server.ts";
 
 /**
  * A run through everything that handles secrets; then every byte that came out of it anywhere is searched for each of
@@ -130,3 +132,15 @@ function files(folder: string): string[] {
     return entry.isFile() ? [path] : [];
   });
 }
+
+test("a lab in which a secret shows is not taken down in silence", async () => {
+  const lab = await Lab.create();
+  const [server] = await lab.hosts("server");
+  const daemon = await TockServer.create(server);
+  const { secret } = unwrap(decodeEnrolment(await daemon.addDevice("alice/laptop")));
+  const text = Buffer.from(secret.expose()).toString("base64url");
+  await server.start(["sh", "-c", `echo oops ${text}; exec sleep 60`]).waitFor(/oops/);
+  await expect(lab[Symbol.asyncDispose]()).rejects.toThrow(
+    /^secrets show:\nsecret 0 in base64url: output of ip /,
+  );
+});

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import type { Ran } from "./secret-search.ts";
 
 /** A program and its arguments. Never a shell string. */
 export type Argv = readonly [string, ...string[]];
@@ -20,6 +21,8 @@ export interface RunOptions {
   /** Added to a small, fixed environment; nothing of the caller's own leaks in. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Is told what was run and what it said. */
+  readonly record?: (ran: Ran) => void;
 }
 
 const MOST_OUTPUT = 16 * 1024 * 1024;
@@ -49,6 +52,7 @@ export function run(argv: Argv, options: RunOptions = {}): Promise<Output> {
     });
     const stdout = new Collector();
     const stderr = new Collector();
+    options.record?.({ argv, env, stdout: () => stdout.bytes(), stderr: () => stderr.bytes() });
     let timedOut = false;
     const timer = setTimeout(() => {
       timedOut = true;
@@ -104,7 +108,11 @@ export class Collector {
     this.size += chunk.length;
   }
 
+  bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
   text(): string {
-    return Buffer.concat(this.#chunks).toString("utf8");
+    return this.bytes().toString("utf8");
   }
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Agent } from "./agent.ts";
 import { type Argv, must, type Output, type RunOptions, run } from "./exec.ts";
 import { Process } from "./process.ts";
+import type { Ran } from "./secret-search.ts";
 
 /** The two addresses of one interface. */
 export interface AddressPair {
@@ -23,16 +24,19 @@ export class Host {
   readonly address: AddressPair;
   /** For whatever this host keeps: state, keys, configuration. Removed with the lab. */
   readonly folder: string;
+  /** Is told of every process. */
+  readonly record: (ran: Ran) => void;
   readonly #processes: Process[] = [];
   #agent: Agent | undefined;
 
-  constructor(parts: Pick<Host, "name" | "namespace" | "device" | "mac" | "address" | "folder">) {
+  constructor(parts: Pick<Host, "name" | "namespace" | "device" | "mac" | "address" | "folder" | "record">) {
     this.name = parts.name;
     this.namespace = parts.namespace;
     this.device = parts.device;
     this.mac = parts.mac;
     this.address = parts.address;
     this.folder = parts.folder;
+    this.record = parts.record;
   }
 
   /** The host's own address of one family. */
@@ -86,7 +90,7 @@ export class Host {
   }
 
   #options<T extends Omit<RunOptions, "timeout">>(options: T): T {
-    return { ...options, env: { HOME: this.folder, ...options.env } };
+    return { ...options, record: this.record, env: { HOME: this.folder, ...options.env } };
   }
 }
 

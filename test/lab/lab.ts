@@ -1,7 +1,8 @@
 import { mkdir } from "node:fs/promises";
-import { claimName, folderOf, removeAll, sweep } from "./cleanup.ts";
+import { claimName, folderOf, membersOf, removeAll, sweep } from "./cleanup.ts";
 import { must } from "./exec.ts";
 import { Host } from "./host.ts";
+import { SecretSearch } from "./secret-search.ts";
 import { makeNamespace, Segment } from "./segment.ts";
 
 /**
@@ -18,6 +19,7 @@ export class Lab {
   /** The wire that hosts are put on: 192.0.2.0/24 and 2001:db8::/64. */
   readonly wire: Segment;
   readonly #hosts: Host[] = [];
+  readonly #search = new SecretSearch();
 
   private constructor(name: string, wire: Segment) {
     this.name = name;
@@ -48,7 +50,13 @@ export class Lab {
     const namespace = `${this.name}-${name}`;
     await makeNamespace(namespace);
     const plug = await segment.attach(namespace, "eth0");
-    const host = new Host({ name, namespace, folder: `${this.folder}/${name}`, ...plug });
+    const host = new Host({
+      name,
+      namespace,
+      folder: `${this.folder}/${name}`,
+      record: this.#search.record,
+      ...plug,
+    });
     await host.makeFolder();
     this.#hosts.push(host);
     return host;
@@ -91,9 +99,15 @@ export class Lab {
     return { gateway, hosts };
   }
 
-  /** Stops every process, removes every namespace and the folder. */
+  /**
+   * Stops every process, removes every namespace and the folder. Throws, when that is done, where a secret of a device
+   * that was enrolled here has shown anywhere.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#search.look(this.#hosts.flatMap((host) => membersOf(host.namespace)));
     await Promise.all(this.#hosts.map((host) => host.stop()));
+    const leaks = this.#search.leaks(this.folder);
     removeAll(this.name);
+    if (leaks.length > 0) throw new Error(`secrets show:\n${leaks.join("\n")}`);
   }
 }

@@ -40,6 +40,12 @@ export class Process {
       else this.#collect(this.#stdout, chunk);
     });
     child.stderr.on("data", (chunk: Buffer) => this.#collect(this.#stderr, chunk));
+    options.record?.({
+      argv,
+      env: options.env,
+      stdout: () => this.#stdout.bytes(),
+      stderr: () => this.#stderr.bytes(),
+    });
     if (options.input !== undefined) child.stdin.write(options.input);
     this.exited = new Promise((resolve) => {
       child.once("close", (code, signal) => {
