@@ -154,7 +154,7 @@ describe("nobody looks into it", () => {
       await chown(cwd, ids.uid, ids.gid);
       const leaves = async (command: string): Promise<string[]> => {
         const started = scene.server.start(["sh", "-c", `ulimit -c unlimited; ${command}`], { cwd });
-        await started.waitFor(/ready/);
+        await started.waitFor(/ready/, 60_000);
         started.signal("SIGABRT");
         await started.exited;
         return readdirSync(cwd);

@@ -3,7 +3,7 @@ import { stringify, type TomlTable } from "smol-toml";
 import type { Argv, Output } from "./exec.ts";
 import type { Host } from "./host.ts";
 import type { Process } from "./process.ts";
-import { REPOSITORY, tock, tockd } from "./programs.ts";
+import { DAEMON_FOLDERS, REPOSITORY, tock, tockd } from "./programs.ts";
 import { eventually } from "./wait.ts";
 
 export const BACKENDS = ["iptables", "nftables"] as const;
@@ -98,7 +98,7 @@ export class TockServer {
   /** Starts the daemon and waits until it answers. */
   async start(): Promise<Process> {
     this.#process = this.host.start(this.runArgv, { env: this.#env });
-    await this.#process.waitFor(/ready/);
+    await this.#process.waitFor(/ready/, 60_000);
     return this.#process;
   }
 
@@ -157,7 +157,7 @@ export class TockServer {
 
   async #mountTree(): Promise<void> {
     const tree = this.host.path("tree");
-    const mounts = ["server", "shared", "node_modules"].map(
+    const mounts = DAEMON_FOLDERS.map(
       (part) => `mkdir -p ${tree}/${part} && mount --bind ${REPOSITORY}${part} ${tree}/${part}`,
     );
     const script = [...mounts, `cp ${REPOSITORY}package.json ${tree}`, "echo mounted", "exec sleep infinity"];
