@@ -36,7 +36,7 @@ export class Chromium implements Browser {
 
   static async launch(host: Host): Promise<Chromium> {
     const folder = host.path(`chromium-${Math.random().toString(36).slice(2)}`);
-    await mkdir(folder, { recursive: true });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     const context = await start(host, folder);
     return new Chromium(host, folder, context, context.pages()[0] ?? (await context.newPage()));
   }

@@ -39,7 +39,7 @@ export class Firefox implements Browser {
 
   static async launch(host: Host): Promise<Firefox> {
     const profile = host.path(`firefox-${Math.random().toString(36).slice(2)}`);
-    await mkdir(profile, { recursive: true });
+    await mkdir(profile, { recursive: true, mode: 0o700 });
     const lines = Object.entries(PREFERENCES).map(
       ([key, value]) => `user_pref("${key}", ${JSON.stringify(value)});`,
     );
