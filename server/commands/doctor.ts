@@ -3,6 +3,7 @@ import { lookAtDaemon as askDaemon } from "../admin/client.ts";
 import { loadSettings } from "../config/load.ts";
 import { type Finding, fail, fine } from "../doctor/finding.ts";
 import { lookAtFirewalls } from "../doctor/firewalls.ts";
+import { lookAtForwarding } from "../doctor/forwarding.ts";
 import {
   lookAtAddresses,
   lookAtClock,
@@ -55,6 +56,7 @@ async function examine(file: string, context: Context): Promise<Finding[]> {
     ...lookAtListeners(settings.value),
     ...lookAtConntrack(),
     ...lookAtReversePath(),
+    ...lookAtForwarding(settings.value),
     ...(isRoot ? lookAtFirewalls(settings.value) : []),
   ];
 }

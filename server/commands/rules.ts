@@ -50,6 +50,11 @@ export function addRules(program: Command, context: Context): void {
     .action(async (flags: Flags, command: Command) => {
       const settings = settingsOf(command);
       if (flags.apply === true) return applyRules(settings, context);
+      const beyond = settings.services.find(({ forward, to }) => forward !== undefined || to !== undefined);
+      if (beyond !== undefined) {
+        const hint = "these rules guard this machine's own ports alone: leave forward and to out";
+        throw new TockError("refused", `rules: ${beyond.name} is about ports of other hosts`, hint);
+      }
       const format = oneOf("--format", flags.format ?? usualFormat(settings), FORMATS);
       const icmp = oneOf("--icmp", flags.icmp, ICMP);
       const now = context.now();

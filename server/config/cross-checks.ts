@@ -1,6 +1,7 @@
 import { KNOCK_MIN_SPAN } from "../../shared/constants.ts";
 import { formatPortRange, type PortRange, rangesOverlap } from "../../shared/port-range.ts";
 import { knockOdds, MOST_ODDS, safeLength } from "../core/knock-odds.ts";
+import { formatTarget } from "../core/target.ts";
 import { formatDuration } from "./duration.ts";
 import { nearest } from "./nearest.ts";
 import type { TableReader } from "./read-table.ts";
@@ -45,8 +46,19 @@ function checkKnock({ knock: { ports, transport }, server, users }: Tables, read
   }
 }
 
-function checkEngine({ server, users }: Tables, reader: TableReader): void {
-  if (server.engine !== "kernel" || isKnockUsed(users)) return;
+function checkEngine({ server, users, services }: Tables, reader: TableReader): void {
+  if (server.engine !== "kernel") return;
+  for (const [name, { forward = false, to }] of services) {
+    for (const key of [...(forward === false ? [] : ["forward"]), ...(to === undefined ? [] : ["to"])]) {
+      const message = "the kernel engine guards this machine's own ports alone";
+      reader.complain(
+        ["services", name, key],
+        message,
+        'leave it out, or take engine = "packets" under [server]',
+      );
+    }
+  }
+  if (isKnockUsed(users)) return;
   const message = "the kernel engine opens by knock sequences alone, and no user may knock";
   reader.complain(["server", "engine"], message, 'give a user knock = true, or take engine = "packets"');
 }
@@ -92,12 +104,37 @@ function checkServices({ services, server, knock, users }: Tables, reader: Table
       }
       seen.push({ name, range });
     }
+    checkTarget(name, service, reader);
     const { ttl, max_ttl: cap } = service;
     if (ttl !== undefined && cap !== undefined && cap < ttl) {
       const message = `${formatDuration(ttl)} is over the cap, max_ttl = "${formatDuration(cap)}"`;
       reader.complain(["services", name, "ttl"], message, "raise max_ttl or lower ttl (the default is 30s)");
     }
   }
+}
+
+function checkTarget(name: string, service: Partial<ServiceTable>, reader: TableReader): void {
+  const { ports, to, forward = false } = service;
+  if (to === undefined) return;
+  if (forward !== false) {
+    const hint = "give the ports of hosts behind this machine a service of their own, with forward alone";
+    reader.complain(["services", name, "forward"], "does not go together with to", hint);
+  }
+  const [range, ...more] = ports ?? [];
+  if (range === undefined) return;
+  if (more.length > 0 || range.first !== range.last) {
+    const message = "expected a single port where the service has to";
+    const hint = "make a service for each port that leads to another host";
+    reader.complain(["services", name, "ports"], message, hint);
+  }
+  const wrong = to.find(({ protocol }) => protocol !== range.protocol);
+  if (wrong === undefined) return;
+  const message = `expected the protocol of its port, ${range.protocol}, got ${formatTarget(wrong)}`;
+  reader.complain(
+    ["services", name, "to"],
+    message,
+    `did you mean "${formatTarget({ ...wrong, protocol: range.protocol })}"?`,
+  );
 }
 
 const overlapHint = "a port belongs to one service: opening one would open the other";

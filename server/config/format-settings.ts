@@ -1,6 +1,7 @@
 import { stringify, TomlDate } from "smol-toml";
 import { formatPortRange } from "../../shared/port-range.ts";
 import type { Service } from "../core/grant.ts";
+import { formatTarget } from "../core/target.ts";
 import type { User, Widths } from "../core/user.ts";
 import { formatDuration } from "./duration.ts";
 import type { Settings } from "./settings.ts";
@@ -42,12 +43,15 @@ function endpoint({ address, port }: { readonly address: string; readonly port: 
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-function serviceTable({ ports, ttl, maxTtl, secondFactor }: Service): Record<string, unknown> {
+function serviceTable(service: Service): Record<string, unknown> {
+  const { ports, ttl, maxTtl, secondFactor, forward, to } = service;
   return {
     ports: ports.map(formatPortRange),
     ttl: formatDuration(ttl),
     max_ttl: formatDuration(maxTtl),
     second_factor: required(secondFactor),
+    forward: forward ?? false,
+    ...(to !== undefined && { to: to.map(formatTarget) }),
   };
 }
 

@@ -114,8 +114,16 @@ function named(path: string, raw: unknown, most: number, reader: TableReader): [
 }
 
 function toService(name: ServiceName, table: ServiceTable): Service {
-  const { ports, ttl, max_ttl: cap, second_factor: code } = table;
-  return { name, ports, ttl, maxTtl: cap ?? longer(ttl, DEFAULT_MAX_TTL), secondFactor: code === "required" };
+  const { ports, ttl, max_ttl: cap, second_factor: code, forward, to } = table;
+  return {
+    name,
+    ports,
+    ttl,
+    maxTtl: cap ?? longer(ttl, DEFAULT_MAX_TTL),
+    secondFactor: code === "required",
+    ...(forward !== false && { forward: forward === true ? true : forward.map(String) }),
+    ...(to !== undefined && { to }),
+  };
 }
 
 function toHooks({ on_grant, on_close, on_alarm, user, timeout }: Hooks): Settings["hooks"] {

@@ -22,7 +22,7 @@ import {
   timezone,
   whole,
 } from "./leaf.ts";
-import { network, partNetwork, widths } from "./network-leaf.ts";
+import { forward, network, partNetwork, targets, widths } from "./network-leaf.ts";
 
 /**
  * What `tockd.toml` may hold: one schema a table, each key with its check and its default.
@@ -82,6 +82,8 @@ const serviceSchema = v.object({
   ttl: v.optional(ttl, "30s"),
   max_ttl: v.optional(ttl),
   second_factor: v.optional(oneOf("required", "off"), "off"),
+  forward: v.optional(forward, false),
+  to: v.optional(targets),
 });
 
 const userSchema = v.object({

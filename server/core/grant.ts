@@ -1,6 +1,7 @@
 import type { Address } from "../../shared/address.ts";
 import type { DeviceId, Port, Seconds, ServiceName, UnixMillis } from "../../shared/brand.ts";
 import type { PortRange } from "../../shared/port-range.ts";
+import type { Target } from "./target.ts";
 
 export type { PortRange };
 
@@ -14,6 +15,13 @@ export interface Service {
   readonly maxTtl: Seconds;
   /** Opening takes a second-factor code, whoever asks. */
   readonly secondFactor: boolean;
+  /**
+   * The ports are guarded in packets to other hosts too, which this machine routes: to any, or to those of these networks, as text.
+   * Undefined = only in packets to this machine.
+   */
+  readonly forward?: true | readonly string[];
+  /** Where the service's one port leads to, at most one target of each family; undefined = to this machine. */
+  readonly to?: readonly Target[];
 }
 
 declare const made: unique symbol;

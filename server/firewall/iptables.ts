@@ -10,8 +10,8 @@ import { nameOf, setsOf } from "./grant-set.ts";
 import { closeGrants, listGrants, openGrant, staleSets } from "./grants.ts";
 import { type Shape, shapeOf } from "./guard.ts";
 import { IpsetStore } from "./ipset-store.ts";
-import { iptablesChains } from "./iptables-rules.ts";
-import { type MangleTables, mangleTables, type Variant } from "./iptables-table.ts";
+import type { Variant } from "./iptables-table.ts";
+import { IptablesTables } from "./iptables-tables.ts";
 import { removeGuardsBeside } from "./other-guards.ts";
 import { watchRules } from "./watch.ts";
 
@@ -25,20 +25,21 @@ export interface IptablesOptions {
 
 /**
  * The guard as rules of the table mangle, hooked into PREROUTING (priority -150: before any redirection, so a redirected or published
- * port is guarded by its outside number), and grants as ipset elements written by netlink.
+ * port is guarded by its outside number), and grants as ipset elements written by netlink. What leads to other hosts has rules in the
+ * tables nat and filter too.
  */
 export class IptablesFirewall implements Firewall {
   readonly name = "iptables";
   readonly #socket: NetlinkSocket;
   readonly #store: IpsetStore;
-  readonly #tables: MangleTables;
+  readonly #tables: IptablesTables;
   readonly #log: Log;
 
   private constructor(socket: NetlinkSocket, { variant = "", log, now }: IptablesOptions) {
     this.#socket = socket;
     this.#store = new IpsetStore(socket, now);
     this.#log = log;
-    this.#tables = mangleTables({ variant, socket, log });
+    this.#tables = new IptablesTables({ variant, socket, log });
   }
 
   /** Opens the netlink socket; changes nothing. */
@@ -56,11 +57,9 @@ export class IptablesFirewall implements Firewall {
       const made = this.#store.create(name, shape.widths);
       if (!made.ok) return made;
     }
-    for (const table of this.#tables) {
-      const put = table.put(iptablesChains(shape, table.family));
-      if (!put.ok) return put;
-    }
-    const alone = removeGuardsBeside(this.#tables[0], this.#socket, this.#log);
+    const put = this.#tables.put(shape);
+    if (!put.ok) return put;
+    const alone = removeGuardsBeside(this.#tables, this.#socket, this.#log);
     if (!alone.ok) return alone;
     const cleared = this.#destroyStale(shape.services.flatMap(({ name }) => setsOf(name, shape.widths)));
     if (!cleared.ok) return cleared;
@@ -70,17 +69,14 @@ export class IptablesFirewall implements Firewall {
       new TockError(
         "firewall",
         "guard: it was put in, and is not there as it should be",
-        "is another program changing the table mangle?",
+        "is another program changing the tables of iptables?",
       ),
     );
   }
 
   guardOff(): Result<void> {
-    for (const table of this.#tables) {
-      const gone = table.remove();
-      if (!gone.ok) return gone;
-    }
-    return this.#destroyStale([]);
+    const gone = this.#tables.remove();
+    return gone.ok ? this.#destroyStale([]) : gone;
   }
 
   guardState(plan: GuardPlan): Result<GuardState> {
@@ -108,20 +104,15 @@ export class IptablesFirewall implements Firewall {
   }
 
   #state(shape: Shape): Result<GuardState> {
-    const states: GuardState[] = [];
-    for (const table of this.#tables) {
-      const state = table.state(iptablesChains(shape, table.family));
-      if (!state.ok) return state;
-      states.push(state.value);
-    }
-    if (states.every((state) => state === "off")) return ok("off");
+    const state = this.#tables.state(shape);
+    if (!state.ok || state.value !== "on") return state;
     const sets = this.#store.sets();
     if (!sets.ok) return sets;
     const names = new Set(sets.value.map(nameOf));
     const complete = shape.services.every(({ name }) =>
       setsOf(name, shape.widths).every((set) => names.has(nameOf(set))),
     );
-    return ok(complete && states.every((state) => state === "on") ? "on" : "damaged");
+    return ok(complete ? "on" : "damaged");
   }
 
   #destroyStale(keep: Parameters<typeof staleSets>[1]): Result<void> {

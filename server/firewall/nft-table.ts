@@ -15,7 +15,7 @@ import {
   valueOf,
 } from "../sys/netlink-message.ts";
 import { batch, INET, nft } from "./nft-message.ts";
-import { GUARD_CHAIN, PRIORITY, TABLE } from "./nft-rules.ts";
+import { BASES, TABLE } from "./nft-rules.ts";
 
 /** What the kernel holds of Tock's nft table, and who owns it: linux/netfilter/nf_tables.h. */
 
@@ -26,14 +26,15 @@ const OWNED = 2 | 4;
 const ENOENT = 2;
 const CHAIN = { table: 1, name: 3, hook: 4, policy: 5, type: 7 };
 const RULE = { table: 1, chain: 2, userdata: 7 };
-const NF_INET_PRE_ROUTING = 0;
+/** linux/netfilter.h, enum nf_inet_hooks. */
+const HOOKS = { prerouting: 0, input: 1 };
 const NF_ACCEPT = 1;
 
 export interface HeldTable {
   /** The rules' comments by chain, in order. */
   readonly marks: ReadonlyMap<string, readonly string[]>;
-  /** The guard's chain hangs where it should. */
-  readonly hooked: boolean;
+  /** Chains that the kernel should call, and calls from elsewhere. */
+  readonly misplaced: readonly string[];
   /** Switched off, whatever it holds. Only an ordinary table can be. */
   readonly dormant: boolean;
 }
@@ -55,8 +56,12 @@ export function readTable(socket: NetlinkSocket): Outcome<HeldTable | undefined>
   for (const rule of rules.value) {
     marks.get(fromText(valueOf(rule, RULE.chain)))?.push(commentOf(valueOf(rule, RULE.userdata)));
   }
-  const guard = chains.value.find((chain) => fromText(valueOf(chain, CHAIN.name)) === GUARD_CHAIN);
-  return ok({ marks, hooked: guard !== undefined && isHooked(guard), dormant: (flags & DORMANT) !== 0 });
+  const misplaced = chains.value.filter((chain) => !isInPlace(chain));
+  return ok({
+    marks,
+    misplaced: misplaced.map((chain) => fromText(valueOf(chain, CHAIN.name))),
+    dormant: (flags & DORMANT) !== 0,
+  });
 }
 
 /**
@@ -86,14 +91,16 @@ function dumpOf(
   return ok(all.filter((each) => fromText(valueOf(each, tableAttribute)) === TABLE));
 }
 
-function isHooked(chain: readonly Attribute[]): boolean {
+function isInPlace(chain: readonly Attribute[]): boolean {
+  const base = BASES.get(fromText(valueOf(chain, CHAIN.name)));
+  if (base === undefined) return true;
   const hook = attributesOf(valueOf(chain, CHAIN.hook));
   return (
     hook.length > 0 &&
-    fromBe(valueOf(hook, 1)) === NF_INET_PRE_ROUTING &&
-    fromBe(valueOf(hook, 2)) === 2 ** 32 + PRIORITY &&
+    fromBe(valueOf(hook, 1)) === HOOKS[base.hook] &&
+    fromBe(valueOf(hook, 2)) === 2 ** 32 + base.priority &&
     fromBe(valueOf(chain, CHAIN.policy)) === NF_ACCEPT &&
-    fromText(valueOf(chain, CHAIN.type)) === "filter"
+    fromText(valueOf(chain, CHAIN.type)) === base.type
   );
 }
 

@@ -120,7 +120,7 @@ export class NftablesFirewall implements Firewall {
 
   #whole(held: HeldTable, shape: Shape): boolean {
     const marks = new Map([...held.marks].filter(([chain]) => !isWalk(chain)));
-    return held.hooked && !held.dormant && sameMarks(marks, marksOf(nftChains(shape)));
+    return held.misplaced.length === 0 && !held.dormant && sameMarks(marks, marksOf(nftChains(shape)));
   }
 
   #put(shape: Shape, exists: boolean): Result<void> {
@@ -135,10 +135,12 @@ export class NftablesFirewall implements Firewall {
     const there = [...(found.value?.marks.keys() ?? [])];
     const walks =
       shape.walk === undefined ? nftRemoval(there.filter(isWalk), names.value.filter(isWalk)) : [];
+    const misplaced = found.value?.misplaced ?? [];
+    const isStale = (name: string): boolean => !chains.has(name) && !misplaced.includes(name);
     const script = nftScript(shape, {
       awake: found.value?.dormant === false,
-      misplaced: found.value?.marks.has(GUARD_CHAIN) === true && !found.value.hooked,
-      staleChains: there.filter((name) => !chains.has(name) && !isWalk(name)),
+      misplaced,
+      staleChains: there.filter((name) => isStale(name) && !isWalk(name)),
       staleSets: names.value.filter((name) => !wanted.has(name) && !isWalk(name)),
     });
     const done = runCommand(["nft", "-f", "-"], this.#log, `${script}${walks.join("\n")}\n`);

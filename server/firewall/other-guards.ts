@@ -1,17 +1,14 @@
-import { readFileSync } from "node:fs";
 import { err, ok, type Result } from "../../shared/result.ts";
 import type { NetlinkSocket } from "../sys/netlink.ts";
-import { attribute, text } from "../sys/netlink-message.ts";
 import type { Log } from "./command.ts";
 import { refusal } from "./errors.ts";
-import { GUARD_CHAIN } from "./iptables-rules.ts";
-import { IptablesTable, type Variant } from "./iptables-table.ts";
+import type { IptablesKind } from "./iptables-table.ts";
+import { IptablesTables } from "./iptables-tables.ts";
 import { IpsetStore } from "./ipset-store.ts";
-import { nft } from "./nft-message.ts";
 import { deleteTable, readTable } from "./nft-table.ts";
 
-/** Where a guard can hang: in Tock's own nft table, or in the table mangle of iptables-nft or iptables-legacy. */
-export type Place = "table" | "iptables-nft" | "iptables-legacy";
+/** Where a guard can hang: in Tock's own nft table, or in the tables of iptables-nft or iptables-legacy. */
+type Place = "table" | IptablesKind;
 
 /**
  * Takes out guards that another backend has left, after a change of the configuration: a drop wins over everything, so a guard
@@ -27,23 +24,18 @@ export function removeOtherGuards(own: Place, socket: NetlinkSocket, log: Log): 
       if (!gone.ok) return err(refusal("nft delete table inet tock", gone.error));
     }
   }
-  for (const family of [4, 6] as const) {
-    if (own !== "iptables-nft" && hasNftChain(socket, family)) {
-      const gone = removeFrom(family, "-nft", socket, log);
-      if (!gone.ok) return gone;
-    }
-    if (own !== "iptables-legacy" && hasLegacyTable(family)) {
-      const gone = removeFrom(family, "-legacy", socket, log);
-      if (!gone.ok) return gone;
-    }
+  for (const variant of ["-nft", "-legacy"] as const) {
+    if (own === `iptables${variant}`) continue;
+    const gone = new IptablesTables({ variant, socket, log }).removeLeft();
+    if (!gone.ok) return gone;
   }
   return own === "table" ? destroyGrantSets(socket) : ok(undefined);
 }
 
-/** The same for a guard in one of the tables mangle, which says itself in which. */
-export function removeGuardsBeside(table: IptablesTable, socket: NetlinkSocket, log: Log): Result<void> {
-  const place = table.place();
-  return place.ok ? removeOtherGuards(place.value, socket, log) : place;
+/** The same for a guard in tables of iptables, which say themselves whose they are. */
+export function removeGuardsBeside(tables: IptablesTables, socket: NetlinkSocket, log: Log): Result<void> {
+  const kind = tables.kind();
+  return kind.ok ? removeOtherGuards(kind.value, socket, log) : kind;
 }
 
 /** Destroys the sets of grants that the iptables backend keeps, for one that keeps none. */
@@ -56,23 +48,4 @@ export function destroyGrantSets(socket: NetlinkSocket): Result<void> {
     if (!gone.ok) return gone;
   }
   return ok(undefined);
-}
-
-function removeFrom(family: 4 | 6, variant: Variant, socket: NetlinkSocket, log: Log): Result<void> {
-  return new IptablesTable({ family, variant, socket, log }).remove();
-}
-
-function hasNftChain(socket: NetlinkSocket, family: 4 | 6): boolean {
-  const names = [attribute(1, text("mangle")), attribute(3, text(GUARD_CHAIN))];
-  return socket.request(nft("getChain", family === 4 ? 2 : 10, 0, ...names)).ok;
-}
-
-/** iptables-legacy makes the table by looking at it, so it is asked only where the table is there. The file is root's. */
-function hasLegacyTable(family: 4 | 6): boolean {
-  try {
-    const names = readFileSync(`/proc/self/net/ip${family === 4 ? "" : "6"}_tables_names`, "utf8");
-    return names.split("\n").includes("mangle");
-  } catch {
-    return false;
-  }
 }

@@ -12,8 +12,7 @@ import { refusal } from "./errors.ts";
 import { adoptConnections } from "./established.ts";
 import { shapeOf } from "./guard.ts";
 import type { IptablesOptions } from "./iptables.ts";
-import { iptablesChains } from "./iptables-rules.ts";
-import { type MangleTables, mangleTables } from "./iptables-table.ts";
+import { IptablesTables } from "./iptables-tables.ts";
 import { destroyGrantSets, removeGuardsBeside } from "./other-guards.ts";
 import { parseRecent, readRecent, recentNames, recentRoom, writeRecent } from "./recent-lists.ts";
 import { watchRules } from "./watch.ts";
@@ -35,7 +34,7 @@ export class RecentFirewall implements Firewall, KnockRules {
   readonly mostDevices = 64;
   readonly room = recentRoom();
   readonly #socket: NetlinkSocket;
-  readonly #tables: MangleTables;
+  readonly #tables: IptablesTables;
   readonly #log: Log;
   readonly #now: () => number;
   readonly #protocols: readonly Protocol[];
@@ -49,7 +48,7 @@ export class RecentFirewall implements Firewall, KnockRules {
     this.#log = log;
     this.#now = now;
     this.#protocols = protocols;
-    this.#tables = mangleTables({ variant, socket, log });
+    this.#tables = new IptablesTables({ variant, socket, log });
   }
 
   /** Changes nothing yet. `protocols` are those that knock. */
@@ -63,11 +62,9 @@ export class RecentFirewall implements Firewall, KnockRules {
   guardOn(plan: GuardPlan): Result<void> {
     const shape = shapeOf(plan);
     adoptConnections(this.#socket, shape, this.#log);
-    for (const table of this.#tables) {
-      const put = table.put(iptablesChains(shape, table.family));
-      if (!put.ok) return put;
-    }
-    const alone = removeGuardsBeside(this.#tables[0], this.#socket, this.#log);
+    const put = this.#tables.put(shape);
+    if (!put.ok) return put;
+    const alone = removeGuardsBeside(this.#tables, this.#socket, this.#log);
     if (!alone.ok) return alone;
     const cleared = destroyGrantSets(this.#socket);
     if (!cleared.ok) return cleared;
@@ -78,23 +75,11 @@ export class RecentFirewall implements Firewall, KnockRules {
   }
 
   guardOff(): Result<void> {
-    for (const table of this.#tables) {
-      const gone = table.remove();
-      if (!gone.ok) return gone;
-    }
-    return ok(undefined);
+    return this.#tables.remove();
   }
 
   guardState(plan: GuardPlan): Result<GuardState> {
-    const shape = shapeOf(plan);
-    const states: GuardState[] = [];
-    for (const table of this.#tables) {
-      const state = table.state(iptablesChains(shape, table.family));
-      if (!state.ok) return state;
-      states.push(state.value);
-    }
-    if (states.every((state) => state === "off")) return ok("off");
-    return ok(states.every((state) => state === "on") ? "on" : "damaged");
+    return this.#tables.state(shapeOf(plan));
   }
 
   /** Doors are opened by the kernel alone. */
@@ -139,7 +124,7 @@ export class RecentFirewall implements Firewall, KnockRules {
 
   held(): Result<readonly TimeStep[] | undefined> {
     const all: Set<TimeStep>[] = [];
-    for (const table of this.#tables) {
+    for (const table of this.#tables.guards) {
       const held = table.walks();
       if (!held.ok || held.value === undefined) return held as Result<undefined>;
       const { walks, ruled } = held.value;
@@ -152,7 +137,7 @@ export class RecentFirewall implements Firewall, KnockRules {
   }
 
   replace(put: readonly StepWalks[], keep: readonly StepWalks[]): Result<void> {
-    for (const table of this.#tables) {
+    for (const table of this.#tables.guards) {
       const held = table.walks();
       if (!held.ok) return held;
       if (held.value === undefined) return ok(undefined);

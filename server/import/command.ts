@@ -87,7 +87,7 @@ function iptables(args: readonly string[]): Meaning {
   const target = value("-j", "--jump");
   if ((table !== undefined && table !== "filter") || /FORWARD|PREROUTING|POSTROUTING/.test(chain)) {
     return refused(
-      "it forwards to another machine: make the forwarding a fixed rule of your own, and protect the outside port as a service; the guard meets packets before they are redirected",
+      "it forwards to another machine: a service with to leads its port there, one with forward guards ports of machines behind this one",
     );
   }
   if (target !== "ACCEPT")

@@ -5,7 +5,7 @@ const GPG = "there is no GnuPG in Tock: a device's secret rotates by a key agree
 const COMMAND =
   "a packet can ask for services and for nothing else: run commands over ssh, once the port is open";
 const FORWARD =
-  "Tock opens ports and forwards nothing: make the forwarding a fixed rule of your own, and protect the outside port as a service; the guard meets packets before they are redirected";
+  "a packet cannot say where to: a service with to leads its port to another host, for whoever has a grant";
 
 export const ACCESS_NOTES: Readonly<Record<string, string>> = {
   destination: "a service is open on every address of the machine",

@@ -75,7 +75,7 @@ function stepLines(step: StepWalks, chains: ReadonlyMap<string, readonly string[
 }
 
 function nftLines({ shape, steps, standalone }: Printed): string[] {
-  const guard = nftScript(shape, { awake: false, misplaced: false, staleChains: [], staleSets: [] });
+  const guard = nftScript(shape, { awake: false, misplaced: [], staleChains: [], staleSets: [] });
   return [
     ...(standalone === undefined ? [] : ["flush ruleset", ""]),
     comment("the guard: what it protects opens for the addresses in the sets of its service alone"),

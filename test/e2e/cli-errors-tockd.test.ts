@@ -322,6 +322,42 @@ const FILES: Record<string, [text: string | Buffer, ...lines: string[]]> = {
     '! FILE:2:42: firewall.allow[2]: expected a part of all addresses, got "::/0"',
     "? this would leave the ports open to everybody: name the networks that you come from",
   ],
+  "a service that leads to itself": [
+    service('ports = ["tcp/2222"]\nto = "tcp/127.0.0.1:22"'),
+    '! FILE:6:1: services.ssh.to: expected the address of another host, got "tcp/127.0.0.1:22"',
+    '? for example "tcp/10.1.2.3:22" or "tcp/[fd00::3]:22"',
+  ],
+  "a service that leads to two hosts": [
+    service('ports = ["tcp/2222"]\nto = ["tcp/10.1.2.3:22", "tcp/10.1.2.4:22"]'),
+    '! FILE:6:1: services.ssh.to: expected one target for each of IPv4 and IPv6, got ["tcp/10.1.2.3:22","tcp/10.1.2.4:22"]',
+    '? for example "tcp/10.1.2.3:22" or "tcp/[fd00::3]:22"',
+  ],
+  "a service that leads to no port": [
+    service('ports = ["tcp/2222"]\nto = "10.1.2.3"'),
+    '! FILE:6:1: services.ssh.to: expected tcp/ADDRESS:PORT or udp/ADDRESS:PORT, or a list of one for IPv4 and one for IPv6, got "10.1.2.3"',
+    '? for example "tcp/10.1.2.3:22" or "tcp/[fd00::3]:22"',
+  ],
+  "a service of several ports that leads to one": [
+    service('ports = ["tcp/22-23"]\nforward = true\nto = "udp/10.1.2.3:22"'),
+    "! FILE:5:1: services.ssh.ports: expected a single port where the service has to",
+    "? make a service for each port that leads to another host",
+    "! FILE:6:1: services.ssh.forward: does not go together with to",
+    "? give the ports of hosts behind this machine a service of their own, with forward alone",
+    "! FILE:7:1: services.ssh.to: expected the protocol of its port, tcp, got udp/10.1.2.3:22",
+    '? did you mean "tcp/10.1.2.3:22"?',
+  ],
+  "a service that forwards to no network": [
+    service('ports = ["tcp/22"]\nforward = []'),
+    "! FILE:6:1: services.ssh.forward: expected true, false or a list of 1 to 64 networks, got []",
+    '? for example true, or the networks behind this machine: ["10.1.2.0/24", "fd00:1:2::/64"]',
+  ],
+  "hosts behind the machine, and the kernel engine": [
+    `${server('engine = "kernel"')}forward = true\n[services.b]\nports = ["tcp/23"]\nto = "tcp/10.1.2.3:22"\n[users.alice]\nservices = ["ssh"]\nknock = true\n`,
+    "! FILE:7:1: services.ssh.forward: the kernel engine guards this machine's own ports alone",
+    '? leave it out, or take engine = "packets" under [server]',
+    "! FILE:10:1: services.b.to: the kernel engine guards this machine's own ports alone",
+    '? leave it out, or take engine = "packets" under [server]',
+  ],
   "too many connections": [
     user("connections = 256"),
     "! FILE:8:1: users.alice.connections: expected a whole number from 0 to 255, got 256",

@@ -6,6 +6,7 @@ import { tcpFrame, udpFrame } from "../lab/frame.ts";
 import type { Family, Host } from "../lab/host.ts";
 import { Lab } from "../lab/lab.ts";
 import { nmap } from "../lab/nmap.ts";
+import { everything } from "../lab/ruleset.ts";
 import { eventually } from "../lab/wait.ts";
 
 const families: readonly Family[] = [4, 6];
@@ -246,23 +247,6 @@ describe("the guard", () => {
     });
   });
 });
-
-/** Every rule and set of a host, without counters and dates. */
-async function everything(host: Host): Promise<string> {
-  const parts = ["iptables-nft-save", "ip6tables-nft-save", "iptables-legacy-save", "ip6tables-legacy-save"];
-  const saved = await Promise.all(parts.map((program) => host.must([program])));
-  const text = [
-    ...saved,
-    await host.must(["nft", "list", "ruleset"]),
-    await host.must(["ipset", "list"]),
-  ].join("\n");
-  return text
-    .split("\n")
-    .filter((line) => !line.startsWith("#"))
-    .join("\n")
-    .replace(/\[\d+:\d+\]/g, "")
-    .replace(/packets \d+ bytes \d+/g, "");
-}
 
 /** What the captured host sent, in a line each. */
 async function said(capture: Capture, from: Host): Promise<string[]> {

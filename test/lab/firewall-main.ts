@@ -1,10 +1,11 @@
 import { connect, createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import type { Grant } from "../../server/core/grant.ts";
+import { cutConnections } from "../../server/firewall/connections.ts";
 import { createFirewall } from "../../server/firewall/create.ts";
 import { detectBackend } from "../../server/firewall/detect.ts";
 import type { Variant } from "../../server/firewall/iptables-table.ts";
-import { parseAddress } from "../../shared/address.ts";
+import { parseAddress, parseNetwork } from "../../shared/address.ts";
 import type { ServiceName } from "../../shared/brand.ts";
 import { TockError } from "../../shared/errors.ts";
 import { type Result, unwrap } from "../../shared/result.ts";
@@ -63,6 +64,8 @@ function handle(request: FirewallRequest): unknown {
       firewall.dispose();
       firewall = opened();
       return undefined;
+    case "cut":
+      return cutConnections(unwrap(parseNetwork(request.source)), request.ports, log);
     case "serve":
       return new Promise<void>((resolve) => {
         const server = createServer((socket) => socket.on("error", () => undefined).pipe(socket));

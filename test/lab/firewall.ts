@@ -20,6 +20,7 @@ export type FirewallRequest =
   | { readonly op: "guardOff" | "list" | "detect" | "watch" | "changes" | "reopen" | "hangUp" }
   | { readonly op: "open"; readonly grant: WantedGrant }
   | { readonly op: "close"; readonly service: string; readonly source: string }
+  | { readonly op: "cut"; readonly source: string; readonly ports: readonly PortRange[] }
   | { readonly op: "serve"; readonly port: number }
   | { readonly op: "dial"; readonly address: string; readonly port: number; readonly localPort?: number }
   | { readonly op: "say"; readonly text: string };
@@ -117,6 +118,11 @@ export class RemoteFirewall {
   /** Lets go of every descriptor and opens the backend anew, as a restart does. */
   reopen(): Promise<void> {
     return this.#ask({ op: "reopen" }) as Promise<void>;
+  }
+
+  /** Cuts what a source has established to a service, as `revoke --kill` does. Gives how many connections there were. */
+  cut(service: Service, source: string): Promise<number> {
+    return this.#ask({ op: "cut", source, ports: service.ports }) as Promise<number>;
   }
 
   /** Echoes on a TCP port of every address. */

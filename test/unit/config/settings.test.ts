@@ -198,6 +198,7 @@ const service = (index: number) =>
     optional("ttl", shortTtl),
     optional("max_ttl", fc.constantFrom("10m", "18h")),
     optional("second_factor", fc.constantFrom("required", "off")),
+    optional("forward", fc.oneof(fc.boolean(), fc.array(network, { minLength: 1, maxLength: 4 }))),
   );
 const document = fc.record({
   server: merged(
@@ -216,7 +217,9 @@ const document = fc.record({
     optional("allow", fc.array(network, { maxLength: 4 })),
   ),
   rotation: merged(optional("rotate_after", fc.oneof(duration, fc.constant("never")))),
-  services: fc.tuple(service(0), service(1)).map(([s0, s1]) => ({ s0, s1 })),
+  services: fc
+    .tuple(service(0), service(1), fc.constantFrom("tcp/10.1.2.3:22", ["tcp/10.1.2.3:22", "tcp/[fd00::3]:1"]))
+    .map(([s0, s1, to]) => ({ s0, s1, s2: { ports: ["tcp/2222"], to } })),
   users: fc.dictionary(fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,31}$/), user, { maxKeys: 4 }),
 });
 

@@ -70,7 +70,7 @@ test("the guard of an ordinary plan, by nft", () => {
       `${ip} saddr . th sport ${set("pcl")}`,
     ];
   });
-  const script = nftScript(shape, { awake: true, misplaced: false, staleChains: [], staleSets: [] });
+  const script = nftScript(shape, { awake: true, misplaced: [], staleChains: [], staleSets: [] });
   expect(
     script
       .replaceAll(/ comment ".*"/g, "")

@@ -165,7 +165,7 @@ DISABLE_DNAT N
 `,
     services: { ssh: "tcp/22 for 30s" },
     users: { user1: {} },
-    notes: [/FORCE_NAT: Tock opens ports and forwards nothing/],
+    notes: [/FORCE_NAT: a packet cannot say where to: a service with to leads its port/],
   },
   {
     name: "no OPEN_PORTS: whatever a packet asks for",

@@ -164,7 +164,13 @@ sequence = 7000,8000,9004
 command = /sbin/iptables -A INPUT -s %IP% -p tcp --dport 22 -j DROP
 `,
     services: {},
-    notes: { 3: /TOCK_ADDRESS/, 6: /without a shell/, 9: /fixed rule/, 12: /fixed rule/, 15: /only opens/ },
+    notes: {
+      3: /TOCK_ADDRESS/,
+      6: /without a shell/,
+      9: /a service with to/,
+      12: /one with forward/,
+      15: /only opens/,
+    },
   },
   {
     name: "nft and firewalld",
