@@ -115,7 +115,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     const { config } = scene.daemon;
     await rename(config, `${config}.kept`);
     await symlink("/etc/shadow", config);
-    await scene.daemon.process.signal("SIGHUP");
+    scene.daemon.process.signal("SIGHUP");
     await eventually("the log says that it may not", () =>
       scene.daemon.process.stdout.includes(`${config}: no permission to read it`),
     );

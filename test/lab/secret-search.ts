@@ -69,8 +69,8 @@ export class SecretSearch {
     const forms = [...secrets.values()].flatMap((secret, index) => formsOf(`secret ${index}`, secret));
     const found: string[] = [];
     const look = (where: string, bytes: Buffer): void => {
-      const form = bytes.length > 0 && forms.find((each) => bytes.includes(each.bytes));
-      if (form) found.push(`${form.name}: ${where}`);
+      const form = forms.find((each) => bytes.includes(each.bytes));
+      if (form !== undefined) found.push(`${form.name}: ${where}`);
     };
     for (const { words, env, out, stderr } of ran) {
       if (OURS.test(words)) {
