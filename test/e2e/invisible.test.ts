@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DEFAULT_SPA_PORT } from "../../shared/constants.ts";
 import { Capture } from "../lab/capture.ts";
-import type { Family } from "../lab/host.ts";
+import { comparable } from "../lab/comparable.ts";
+import type { Argv } from "../lab/exec.ts";
+import type { Family, Host } from "../lab/host.ts";
 import { nmap } from "../lab/nmap.ts";
 import { FAMILIES, Scene } from "../lab/scene.ts";
 import { BACKENDS } from "../lab/tock-server.ts";
@@ -15,8 +17,49 @@ const UDP = [5353, DEFAULT_SPA_PORT, 10_000, 32_767];
 const PLAIN = 7777;
 const KINDS = ["-sS", "-sT", "-sA", "-sU"] as const;
 
+/** Ports that neither Tock nor a rule knows: one with a listener, one without. They give the comparison something to compare. */
+const OPEN = 8080;
+const CLOSED = 9;
+/** TOCK_SCANS=long: every kind of scan that nmap has, over both families, and malformed packets of hping3. */
+const isLong = process.env["TOCK_SCANS"] === "long";
+const SCANS: readonly (readonly string[])[] = [
+  ["-sS"],
+  ["-sA"],
+  ["-sF"],
+  ["-sN"],
+  ["-sX"],
+  ["-sU"],
+  ...(isLong
+    ? [
+        ["-sT"],
+        ["-sW"],
+        ["-sM"],
+        ["-sS", "-f"],
+        ["-sS", "--badsum"],
+        ["-sV", "--version-all"],
+        ["-sS", "-O"],
+        ["-sY"],
+        ["-sO"],
+      ]
+    : []),
+];
+const ODD = [
+  "-S -A -F",
+  "-S -R",
+  "-X -Y",
+  "-F -P -U",
+  "-S -M 0 -w 0",
+  "-A -L 1 -d 40",
+  "-2 -d 144",
+  "-2 -b -d 10",
+  "-1",
+  "-1 -C 13",
+];
+
 describe.each(BACKENDS)("%s", (backend) => {
   let scene: Scene;
+  /** A machine without Tock, whose firewall drops the same ports. */
+  let plain: Host;
 
   beforeAll(async () => {
     scene = await Scene.set(
@@ -25,8 +68,21 @@ describe.each(BACKENDS)("%s", (backend) => {
         services: { ssh: { ports: ["tcp/22", "tcp/8022", "udp/5353"], ttl: "60s", max_ttl: "60s" } },
         tables: { knock: { transport: "both" } },
       },
-      [22, 8022],
+      [22, 8022, OPEN],
     );
+    plain = await scene.lab.host("plain");
+    for (const port of [22, 8022, OPEN]) await (await plain.agent()).listen("tcp", port);
+    for (const tables of ["iptables", "ip6tables"]) {
+      await plain.must([
+        tables,
+        ..."-A INPUT -p tcp -m multiport --dports 22,8022,10000:32767 -j DROP".split(" "),
+      ]);
+      const udp = `-A INPUT -p udp -m multiport --dports 5353,10000:32767,${DEFAULT_SPA_PORT} -j DROP`;
+      await plain.must([tables, ...udp.split(" ")]);
+    }
+    // Each is asked a few times for the port that is closed, and would grow tired of answering at its own pace.
+    const tireless = ["net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0"];
+    for (const host of [scene.server, plain]) await host.must(["sysctl", "-qw", ...tireless]);
     for (const tables of ["iptables", "ip6tables"]) {
       for (const protocol of ["tcp", "udp"]) {
         const rule = `-p ${protocol} --dport ${PLAIN} -j DROP`;
@@ -64,6 +120,55 @@ describe.each(BACKENDS)("%s", (backend) => {
     expect((await scene.tock(scene.client, "close", "server", "ssh")).code).toBe(0);
     await invisible();
   });
+
+  /** The set of answers that a stranger gets from a host while `ask` goes on, without what any two hosts differ in. */
+  const answers = async (host: Host, ask: () => Promise<unknown>): Promise<string[]> => {
+    await using capture = await Capture.start(host, `ether host ${scene.stranger.mac}`);
+    await ask();
+    return [...new Set((await capture.sentByHost(scene.stranger)).map(comparable))].sort();
+  };
+
+  const alike = async (what: string, ask: (host: Host) => Promise<unknown>): Promise<number> => {
+    const [here, there] = await Promise.all(
+      [scene.server, plain].map((host) => answers(host, () => ask(host))),
+    );
+    expect(here, what).toEqual(there);
+    return here?.length ?? 0;
+  };
+
+  test("byte for byte it answers as a host without Tock whose firewall drops the same ports", async () => {
+    const tcp = [...TCP, OPEN, CLOSED].join(",");
+    const udp = [...UDP, CLOSED].join(",");
+    let seen = 0;
+    for (const family of isLong ? FAMILIES : ([4] as const)) {
+      for (const [kind = "", ...extra] of SCANS) {
+        // These exist for IPv4 alone.
+        if (family === 6 && (extra.includes("-f") || kind === "-sO")) continue;
+        const ports = kind === "-sU" ? udp : kind === "-sO" ? "1,2,6,17,47,132" : tcp;
+        const scan = { kind, ports, extra, timeout: 240_000 };
+        seen += await alike(`${kind} ${extra.join(" ")} over IPv${family}`, (host) =>
+          nmap(scene.stranger, host.at(family), scan),
+        );
+      }
+    }
+    expect(seen, "the open and the closed port did answer").toBeGreaterThan(4);
+    for (const flags of isLong ? ODD : []) {
+      for (const port of [22, DEFAULT_SPA_PORT, 10_000, OPEN, CLOSED]) {
+        const argv: Argv = [
+          "hping3",
+          "-q",
+          "-c",
+          "2",
+          "-i",
+          "u20000",
+          ...flags.split(" "),
+          "-p",
+          String(port),
+        ];
+        await alike(`hping3 ${flags} to ${port}`, (host) => scene.stranger.run([...argv, host.address.v4]));
+      }
+    }
+  }, 3_600_000);
 
   describe.each(FAMILIES)("over IPv%s", (family) => {
     test("nothing unauthentic gets an answer, nor does a device that wants none", async () => {
