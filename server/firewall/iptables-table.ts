@@ -16,6 +16,7 @@ import {
   removeLines,
   type TableName,
 } from "./iptables-hooks.ts";
+import { INPUT_CHAIN } from "./iptables-rules.ts";
 import { isThere, type Made, missingParts, removeMade, type Spot } from "./nft-leftovers.ts";
 
 export type Variant = "" | "-legacy" | "-nft";
@@ -42,7 +43,7 @@ export class IptablesTable {
   readonly #socket: NetlinkSocket;
   readonly #log: Log;
   readonly #kind: () => Result<IptablesKind>;
-  #wasPut = false;
+  #led = false;
 
   constructor({ family, table, variant, kind, socket, log }: TableParts) {
     this.family = family;
@@ -66,7 +67,6 @@ export class IptablesTable {
       if (!made.ok) return made;
       const done = this.#restore(putLines(this.#hooks, chains, held.value, made.value));
       if (!done.ok) return done;
-      this.#wasPut = true;
       const unused = this.#hooks.filter(({ entry }) => !chains.has(entry));
       this.#removeMade(unused, held.value, "chain");
       return done;
@@ -84,14 +84,17 @@ export class IptablesTable {
     });
   }
 
-  /** Like {@link remove}, without a look where nothing of Tock's can be: iptables-legacy makes a table by looking at it. */
-  removeLeft(): Result<void> {
+  /**
+   * Like {@link remove}, without a look where nothing of Tock's can be: iptables-legacy makes a table by looking at it, and tells root
+   * alone which there are. `otherwise`: whether to look where nobody tells.
+   */
+  removeLeft(otherwise = false): Result<void> {
     const kind = this.#kind();
     if (!kind.ok) return kind;
     const mayHold =
       kind.value === "iptables-nft"
         ? this.#hooks.some(({ entry }) => isThere(this.#socket, this.#spot(entry)))
-        : (hasLegacyTable(this.family, this.name) ?? this.#wasPut);
+        : (hasLegacyTable(this.family, this.name) ?? otherwise);
     return mayHold ? this.remove() : ok(undefined);
   }
 
@@ -116,9 +119,17 @@ export class IptablesTable {
     return done.ok ? ok(undefined) : done;
   }
 
+  /** Whether it was ever seen here that something leads to other hosts: then the tables beside this one hold their part of it. */
+  get hasLed(): boolean {
+    return this.#led;
+  }
+
   #look(): Result<Held> {
     const listed = runCommand([this.#program, "-w", "5", "-t", this.name, "-S"], this.#log, "", "look");
-    return listed.ok ? ok(heldIn(listed.value, this.#hooks)) : listed;
+    if (!listed.ok) return listed;
+    const held = heldIn(listed.value, this.#hooks);
+    this.#led ||= held.marks.has(INPUT_CHAIN);
+    return ok(held);
   }
 
   #restore(lines: readonly string[]): Result<void> {

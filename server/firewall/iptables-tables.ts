@@ -48,15 +48,19 @@ export class IptablesTables {
     }
     for (const table of this.#beside) {
       const chains = besideOf(table, shape);
-      const put = chains.size === 0 ? table.removeLeft() : table.put(chains);
+      const put = chains.size === 0 ? table.removeLeft(this.#hasLed) : table.put(chains);
       if (!put.ok) return put;
     }
     return ok(undefined);
   }
 
   remove(): Result<void> {
+    for (const table of this.guards) {
+      const seen = table.state(new Map());
+      if (!seen.ok) return seen;
+    }
     for (const table of this.#beside) {
-      const gone = table.removeLeft();
+      const gone = table.removeLeft(this.#hasLed);
       if (!gone.ok) return gone;
     }
     for (const table of this.guards) {
@@ -64,6 +68,10 @@ export class IptablesTables {
       if (!gone.ok) return gone;
     }
     return ok(undefined);
+  }
+
+  get #hasLed(): boolean {
+    return this.guards.some((table) => table.hasLed);
   }
 
   /** Takes out a guard that another backend left, where there is one. */

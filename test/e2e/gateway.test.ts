@@ -40,11 +40,15 @@ test.each(BACKENDS)(
     expect(await daemon.must("guard", "status")).toBe("guard: on\n");
 
     const session = await sshd.session(client, gateway.address.v4);
+    session.process.write('echo "<pid $PPID>"\n');
+    const [, pid] = await session.process.waitFor(/<pid (\d+)>/);
     await daemon.must("revoke", "alice", "--kill");
     session.process.write("echo still there\n");
     expect(await where(client, 4)).toBeUndefined();
     expect(session.process.stdout).not.toContain("still there");
     await session.process.stop();
+    // Nobody tells sshd that its client is gone.
+    process.kill(Number(pid));
 
     const doctor = async (): Promise<Finding[]> => {
       const told = JSON.parse((await daemon.command("doctor", "--json")).stdout) as Finding[];
