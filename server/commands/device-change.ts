@@ -1,8 +1,13 @@
 import type { Command } from "commander";
 import { unwrap } from "../../shared/result.ts";
+import { json } from "../ui.ts";
 import { type Context, settingsOf, withStore } from "./context.ts";
 import { notifyDaemon } from "./notify.ts";
 import { deviceArgument } from "./values.ts";
+
+interface JsonFlag {
+  readonly json?: boolean;
+}
 
 /** `tockd device remove`, `disable` and `enable`. A running daemon closes the grants of what is removed or disabled. */
 export function addDeviceChange(parent: Command, context: Context): void {
@@ -10,12 +15,14 @@ export function addDeviceChange(parent: Command, context: Context): void {
     .command("remove")
     .description("forget a device and its secrets; its open grants are closed")
     .argument("<user/device>")
-    .action(async (name: string, _flags: object, command: Command) => {
+    .option("--json", "print JSON")
+    .action(async (name: string, flags: JsonFlag, command: Command) => {
       const settings = settingsOf(command);
       const id = deviceArgument(name);
       await withStore(settings, (store) => unwrap(store.remove(id)));
       await notifyDaemon(settings, [id], context.ui);
-      context.ui.note(`${id} is removed\n`);
+      if (flags.json === true) context.ui.out(json({ device: id, state: "removed", changed: true }));
+      else context.ui.note(`${id} is removed\n`);
     });
   addSwitch(
     parent,
@@ -31,7 +38,8 @@ function addSwitch(parent: Command, { ui }: Context, verb: "enable" | "disable",
     .command(verb)
     .description(description)
     .argument("<user/device>")
-    .action(async (name: string, _flags: object, command: Command) => {
+    .option("--json", "print JSON")
+    .action(async (name: string, flags: JsonFlag, command: Command) => {
       const settings = settingsOf(command);
       const id = deviceArgument(name);
       const enabled = verb === "enable";
@@ -45,6 +53,7 @@ function addSwitch(parent: Command, { ui }: Context, verb: "enable" | "disable",
         ),
       );
       await notifyDaemon(settings, [id], ui);
-      ui.note(`${id} is ${verb}d${already ? " already" : ""}\n`);
+      if (flags.json === true) ui.out(json({ device: id, state: `${verb}d`, changed: !already }));
+      else ui.note(`${id} is ${verb}d${already ? " already" : ""}\n`);
     });
 }

@@ -7,6 +7,7 @@ import type { Settings } from "../config/settings.ts";
 import { clockState } from "../sys/clock.ts";
 import type { DeviceRecord } from "../store/device-rows.ts";
 import { type SshSession, sshSession } from "../sys/ssh-session.ts";
+import { json } from "../ui.ts";
 import { type Context, withStore } from "./context.ts";
 
 /** How a guard is put on trial: what is looked at before, and what people are told. */
@@ -15,6 +16,7 @@ export interface OnFlags {
   /** A time; false = `--no-confirm`. */
   readonly confirm?: string | false;
   readonly unchecked?: boolean;
+  readonly json?: boolean;
 }
 
 const DEFAULT_SECONDS = 60;
@@ -54,6 +56,7 @@ export async function startTrial(
   }
   const session = guardedSession(settings);
   unwrap(await callDaemon(socket, "guard-trial", { seconds, session: session ?? null }));
+  if (flags.json === true) return ui.out(json({ guard: "on", trial: seconds }));
   const end = new Date(context.now() + seconds * 1000).toTimeString().slice(0, 8);
   ui.out(`guard: on, on trial: it takes itself off in ${seconds} s, at ${end}\n`);
   if (session !== undefined) ui.note(`this session from ${session.client} goes on\n`);

@@ -30,6 +30,7 @@ export function addGuard(program: Command, context: Context): void {
     )
     .option("--no-confirm", "keep it on, also where this is an SSH session whose port it shuts")
     .option("--unchecked", "do not look first whether a device could open it again")
+    .option("--json", "print JSON")
     .addHelpText(
       "after",
       `
@@ -46,7 +47,7 @@ Examples:
       const seconds = await trialSeconds(flags, settings);
       if (seconds !== undefined) return startTrial(seconds, flags, settings, context);
       const { hasDaemon } = unwrap(await byDaemon(settings, "guard-on", (keeper) => keeper.on()));
-      ui.out("guard: on\n");
+      ui.out(flags.json === true ? json({ guard: "on", trial: null }) : "guard: on\n");
       if (hasDaemon) return;
       ui.note("tock: warning: no daemon is running, so no device can open\n");
       ui.note("tock: hint: start it with tockd run; tockd guard off opens the ports again\n");
@@ -55,7 +56,8 @@ Examples:
     .command("confirm")
     .description("keep a guard that is on trial; from a session that came in through Tock since then")
     .option("--force", "without that: at the console, or where you know another way in")
-    .action(async (flags: { readonly force?: boolean }, command: Command) => {
+    .option("--json", "print JSON")
+    .action(async (flags: { readonly force?: boolean; readonly json?: boolean }, command: Command) => {
       const { socket } = settingsOf(command).server;
       const session = flags.force === true ? null : sshSession();
       if (session === undefined) {
@@ -64,12 +66,13 @@ Examples:
         throw new TockError("refused", "guard: not confirmed: this is no SSH session", hint);
       }
       unwrap(await callDaemon(socket, "guard-confirm", { session }));
-      ui.out("guard: on; it stays on\n");
+      ui.out(flags.json === true ? json({ guard: "on", trial: null }) : "guard: on; it stays on\n");
     });
   guard
     .command("off")
     .description("take the guard and every grant out of the firewall")
-    .action(async (_flags: unknown, command: Command) => {
+    .option("--json", "print JSON")
+    .action(async (flags: { readonly json?: boolean }, command: Command) => {
       const file = configFile(command);
       const loaded = loadSettings(file);
       if (loaded.ok) unwrap(await byDaemon(loaded.value, "guard-off", (keeper) => keeper.off()));
@@ -80,7 +83,8 @@ Examples:
         }
         ui.note(`tock: warning: ${file} cannot be used: tockd check\n`);
       }
-      ui.out("guard: off; protected ports are open to everybody\n");
+      const off = { guard: "off", trial: null };
+      ui.out(flags.json === true ? json(off) : "guard: off; protected ports are open to everybody\n");
     });
   guard
     .command("restore")

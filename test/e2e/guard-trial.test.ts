@@ -66,7 +66,8 @@ describe.each(BACKENDS)("%s", (backend) => {
   });
 
   test("without a confirmation it takes itself off, and says so", async () => {
-    await scene.daemon.must("guard", "on", "--unchecked", "--confirm", "5s");
+    const on = await scene.daemon.must("guard", "on", "--unchecked", "--confirm", "5s", "--json");
+    expect(JSON.parse(on)).toEqual({ guard: "on", trial: 5 });
     expect(await scene.sees(scene.stranger, 4)).toBe(false);
     expect(await scene.sees(scene.stranger, 6)).toBe(false);
     await scene.opens(scene.stranger, 4);
@@ -95,9 +96,11 @@ describe.each(BACKENDS)("%s", (backend) => {
     await scene.daemon.must("guard", "on", "--unchecked", "--confirm", "60s");
     await scene.daemon.restart("SIGKILL");
     expect(await status()).toMatchObject({ guard: "on", trial: expect.any(Number) as number });
-    await scene.daemon.must("guard", "confirm", "--force");
+    const kept = await scene.daemon.must("guard", "confirm", "--force", "--json");
+    expect(JSON.parse(kept)).toEqual({ guard: "on", trial: null });
     expect(await status()).toEqual({ guard: "on", trial: null, allow: [] });
     expect(await scene.sees(scene.stranger, 4)).toBe(false);
-    await scene.daemon.must("guard", "off");
+    const off = await scene.daemon.must("guard", "off", "--json");
+    expect(JSON.parse(off)).toEqual({ guard: "off", trial: null });
   });
 });

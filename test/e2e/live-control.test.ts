@@ -168,6 +168,27 @@ describe("grants", () => {
   });
 });
 
+test("top shows all of it on one screen, as it changes, and leaves the terminal as it was", async () => {
+  await open(phone);
+  const cli = new URL("../../server/cli.ts", import.meta.url).pathname;
+  const command = [process.execPath, cli, "top", "--config", scene.daemon.config].join(" ");
+  const inside = `stty cols 120 rows 40; stty -g > before; ${command}; stty -g > after`;
+  const argv = ["script", "--quiet", "--return", "-c", inside, "/dev/null"] as const;
+  const top = scene.server.start(argv, { cwd: scene.server.folder });
+  await top.waitFor(/\u001b\[\?1049h[^]*guard[^]*alice\/phone +ssh/);
+  const { v4 } = scene.stranger.address;
+  await scene.daemon.must("grant", "bob", "web", v4, "--for", "60s");
+  await top.waitFor(new RegExp(`web +${v4.replaceAll(".", "\\.")}`));
+  top.write("q");
+  expect((await top.exited).code).toBe(0);
+  expect(top.stdout).toMatch(/\u001b\[\?25h\u001b\[\?1049l\s*$/);
+  const settings = async (name: string): Promise<string> => readFile(scene.server.path(name), "utf8");
+  expect(await settings("after")).toBe(await settings("before"));
+  await scene.daemon.must("revoke", v4);
+  const piped = await tockd("top");
+  expect([piped.code, piped.stderr]).toEqual([2, expect.stringMatching(/top: expected a terminal/)]);
+});
+
 describe("events", () => {
   test("are told as they come, and kept over SIGKILL with their chain whole", async () => {
     const follower = scene.server.start([

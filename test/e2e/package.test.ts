@@ -49,7 +49,7 @@ beforeAll(async () => {
   const packages =
     "iptables,nftables,libatomic1,libstdc++6,adduser,util-linux,iproute2,systemd,systemd-sysv,dbus";
   await must(["debootstrap", "--variant=minbase", `--include=${packages}`, "bookworm", root], {
-    timeout: 280_000,
+    timeout: 560_000,
   });
   copy = `${lab.folder}/copy`;
   await must(["git", "-C", ROOT, "checkout-index", "--all", `--prefix=${copy}/`]);
@@ -61,7 +61,7 @@ beforeAll(async () => {
   await must(["cp", `${copy}/dist/tock.js`, laptop.path("alone")]);
   for (const folder of ["proc", "run"]) await mkdir(`${root}/${folder}`, { recursive: true });
   await must(["mount", "-t", "proc", "proc", `${root}/proc`]);
-}, 600_000);
+}, 900_000);
 
 /** The client as one file, in a folder that holds nothing else. */
 function tock(...args: string[]): Argv {
@@ -78,7 +78,7 @@ async function agentOf(host: Host): Promise<{ probe(): Promise<string>; isOpen()
 afterAll(async () => {
   await must(["umount", `${root}/proc`]).catch(() => undefined);
   await lab[Symbol.asyncDispose]();
-}, 60_000);
+}, 120_000);
 
 async function build(): Promise<void> {
   const env = { SOURCE_DATE_EPOCH: "1800000000", HOME: lab.folder };

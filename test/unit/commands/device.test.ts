@@ -247,6 +247,18 @@ describe("tockd device disable, enable and remove", () => {
     ]);
   });
 
+  test("say so in JSON as well", async () => {
+    await enrol("alice/phone");
+    const told = [];
+    for (const verb of ["disable", "disable", "remove"])
+      told.push(JSON.parse((await run("device", verb, "alice/phone", "--json")).out));
+    expect(told).toEqual([
+      { device: "alice/phone", state: "disabled", changed: true },
+      { device: "alice/phone", state: "disabled", changed: false },
+      { device: "alice/phone", state: "removed", changed: true },
+    ]);
+  });
+
   test("remove forgets it", async () => {
     await enrol("alice/phone");
     expect(await run("device", "remove", "alice/phone")).toEqual({
