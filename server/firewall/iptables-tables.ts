@@ -24,6 +24,7 @@ export class IptablesTables {
   readonly #beside: readonly IptablesTable[];
   /** Whose tables these are. */
   readonly kind: () => Result<IptablesKind>;
+  readonly #kinds: readonly (() => Result<IptablesKind>)[];
 
   constructor(parts: Parts) {
     const isV6 = existsSync("/proc/self/net/if_inet6");
@@ -36,8 +37,17 @@ export class IptablesTables {
       ...(isV6 ? [new IptablesTable({ ...v6, table })] : []),
     ];
     this.kind = v4.kind;
+    this.#kinds = isV6 ? [v4.kind, v6.kind] : [v4.kind];
     this.guards = of("mangle");
     this.#beside = [...of("nat"), ...of("filter")];
+  }
+
+  /** Whether all of them, of both families, are tables of nf_tables, which counts their changes. */
+  get inNft(): boolean {
+    return this.#kinds.every((kind) => {
+      const known = kind();
+      return known.ok && known.value === "iptables-nft";
+    });
   }
 
   /** The guard is put in first and taken out last: nothing leads anywhere without it. */

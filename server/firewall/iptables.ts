@@ -12,6 +12,7 @@ import { type Shape, shapeOf } from "./guard.ts";
 import { IpsetStore } from "./ipset-store.ts";
 import type { Variant } from "./iptables-table.ts";
 import { IptablesTables } from "./iptables-tables.ts";
+import { generationOf } from "./nft-generation.ts";
 import { removeGuardsBeside } from "./other-guards.ts";
 import { watchRules } from "./watch.ts";
 
@@ -96,7 +97,9 @@ export class IptablesFirewall implements Firewall {
   }
 
   watch(changed: () => void): () => void {
-    return watchRules(changed, this.#log);
+    return watchRules(changed, this.#log, () =>
+      this.#tables.inNft ? generationOf(this.#socket) : undefined,
+    );
   }
 
   dispose(): void {

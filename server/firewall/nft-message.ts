@@ -14,6 +14,7 @@ const COMMAND = {
   getElement: 13,
   deleteElement: 14,
   newGeneration: 15,
+  getGeneration: 16,
 };
 const BATCH_BEGIN = 0x10;
 const BATCH_END = 0x11;

@@ -10,6 +10,7 @@ import { adoptConnections } from "./established.ts";
 import { setsOf } from "./grant-set.ts";
 import { closeGrants, listGrants, openGrant } from "./grants.ts";
 import { marksOf, type Shape, sameMarks, shapeOf } from "./guard.ts";
+import { generationOf } from "./nft-generation.ts";
 import { GUARD_CHAIN, kernelSets, nftChains, nftScript } from "./nft-rules.ts";
 import { NftStore } from "./nft-store.ts";
 import { deleteTable, type HeldTable, ownTable, readTable } from "./nft-table.ts";
@@ -95,7 +96,7 @@ export class NftablesFirewall implements Firewall {
   }
 
   watch(changed: () => void): () => void {
-    return watchRules(changed, this.#log);
+    return watchRules(changed, this.#log, () => generationOf(this.#socket));
   }
 
   dispose(): void {

@@ -10,9 +10,19 @@ const SETTLE = 20;
 const LEAST_BETWEEN = 250;
 /** iptables-legacy tells nobody. */
 const POLL = 5_000;
+/** After so many polls in which nothing had changed it is looked all the same. */
+const QUIET_POLLS = 12;
 
-/** Calls `changed` soon after somebody changed the packet filter, and every few seconds all the same. Returns the stop. */
-export function watchRules(changed: () => void, log: Log): () => void {
+/**
+ * Calls `changed` soon after somebody changed the packet filter, and every few seconds all the same: to look is to run a
+ * program, or to read all rules. Where `generation` gives the same number again nothing has changed, and a look a minute will do.
+ * Returns the stop.
+ */
+export function watchRules(
+  changed: () => void,
+  log: Log,
+  generation: () => number | undefined = () => undefined,
+): () => void {
   let settling: NodeJS.Timeout | undefined;
   let last = Number.NEGATIVE_INFINITY;
   const heard = (types: readonly number[] | undefined): void => {
@@ -30,7 +40,15 @@ export function watchRules(changed: () => void, log: Log): () => void {
     log(
       `no events of nf_tables (error ${listener.error.code}): the guard is looked at every ${POLL / 1000} s`,
     );
-  const poll = setInterval(changed, POLL);
+  let seen: number | undefined;
+  let quiet = 0;
+  const poll = setInterval(() => {
+    const now = generation();
+    quiet = now !== undefined && now === seen ? quiet + 1 : 0;
+    if (quiet % QUIET_POLLS !== 0) return;
+    seen = now;
+    changed();
+  }, POLL);
   poll.unref();
   return () => {
     clearInterval(poll);
