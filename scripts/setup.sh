@@ -29,7 +29,7 @@ compilers="gcc libc6-dev libsodium-dev"
 case $purpose in
   demo) packages="$runtime $network $ssh $watchers" ;;
   test) packages="$runtime $network $ssh $watchers $knockers $codes $firewalls $manuals $shells $browsers $compilers" ;;
-  bench) packages="$runtime $network knockd fwknop-client fwknop-server $compilers" ;;
+  bench) packages="$runtime $network knockd fwknop-client fwknop-server $compilers chromium" ;;
   *)
     echo "tock: error: setup: expected test, demo or bench, got \"$purpose\"" >&2
     exit 2

@@ -102,11 +102,15 @@ const lines = [
 for (const [id, name, title, x, y, all] of lines) {
   if (all.length > 0) await plot(id, name, linePlot(title, x, y, all));
 }
-const processes = rowsOf("client").flatMap(({ name, samples }, kind) =>
-  samples ? [{ ...samples, label: name, kind }] : [],
+const processes = rowsOf("client").flatMap(({ name, when, samples }, kind) =>
+  samples ? [{ ...samples, label: when === "cold" ? `${name}, cold` : name, kind }] : [],
 );
 if (processes.length > 0)
-  await plot("client", "client", spreadPlot("Whole client processes", "ms", processes));
+  await plot(
+    "client",
+    "client",
+    spreadPlot("The client: whole processes, a round trip, and the page", "ms", processes),
+  );
 
 const notes = await readFile(`${folder}/notes.md`, "utf8").catch(() => "");
 await writeFile(`${folder}/results.json`, `${JSON.stringify(run, undefined, 1)}\n`);

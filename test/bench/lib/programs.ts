@@ -9,6 +9,7 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
 /** The programs as `npm run build` makes them: what is installed is what is measured. */
 export const TOCK = join(root, "dist/tock.js");
 export const TOCKD = join(root, "dist/tockd.js");
+export const PAGE = `file://${join(root, "dist/tock.html")}`;
 export const NODE = process.execPath;
 
 /** The C programs, compiled into a folder of their own. Remove the folder afterwards. */

@@ -44,8 +44,9 @@ export function goalsOf(groups: readonly Group[]): Goal[] {
   const junkLost = find("knock", spa, "junk")?.lost ?? Number.NaN;
   const ratio = p50(spa, "junk") / p50(spa, "idle");
   const toC = p50(spa, "idle") / p50("C", "idle");
-  const client = find("client", "tock open", "warm")?.samples?.p50 ?? Number.NaN;
-  const emptyNode = find("client", "node, an empty file", "warm")?.samples?.p50 ?? Number.NaN;
+  const process = (name: string): number => find("client", name, "warm")?.samples?.p50 ?? Number.NaN;
+  const beyond = (name: string): number =>
+    (process(name) - process("round trip")) / process("node, an empty file");
   const slice = figure("growth", "devices", "100000", "sliceMaxMs");
   const step = figure("growth", "devices", "100000", "stepPercent");
   const grant =
@@ -110,9 +111,9 @@ export function goalsOf(groups: readonly Group[]): Goal[] {
     ),
     goal(
       "`tock open` as a process",
-      "≤ 1.3 × an empty Node process",
-      times(client / emptyNode),
-      client / emptyNode <= 1.3,
+      "≤ 1.3 × an empty Node process, plus the round trip",
+      `${times(beyond("tock open"))}; by npm ${times(beyond("tock open, by npm"))}`,
+      beyond("tock open, by npm") <= 1.3,
     ),
     goal(
       "idle",
