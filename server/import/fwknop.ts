@@ -1,4 +1,5 @@
 import { parseNetwork } from "../../shared/address.ts";
+import { DEFAULT_SPA_PORT } from "../../shared/constants.ts";
 import type { PortRange } from "../../shared/port-range.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import { meaningOf } from "./command.ts";
@@ -41,6 +42,7 @@ export function importFwknop(access: string, fwknopd?: string): Result<Imported,
   for (const [index, stanza] of stanzas.entries()) readStanza(stanza, index + 1, state);
   const server = fwknopd === undefined ? undefined : readFwknopd(fwknopd, state);
   if (state.mistakes.length > 0) return err(state.mistakes);
+  state.notes.push(...state.services.leaveOut(server?.port ?? DEFAULT_SPA_PORT));
   return ok({
     services: state.services.list(),
     users: state.users.map((user) => ({ ...user, services: state.services.namesOf(user.name) })),

@@ -1,3 +1,4 @@
+import { DEFAULT_SPA_PORT } from "../../shared/constants.ts";
 import { formatPortRange } from "../../shared/port-range.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import { type Meaning, meaningOf } from "./command.ts";
@@ -67,6 +68,7 @@ export function importKnockd(text: string, user: string): Result<Imported, reado
   }
   if (mistakes.length > 0) return err(mistakes);
   const [first = "tcp", second] = [...state.transports];
+  state.notes.push(...state.services.leaveOut(DEFAULT_SPA_PORT));
   const services = state.services.list();
   if (knockRange(services) === undefined)
     state.notes.push({ line: undefined, what: "sequence", why: NO_RANGE });

@@ -1,6 +1,6 @@
 import type { Port } from "../../shared/brand.ts";
 import { formatPortRange, type PortRange, rangesOverlap } from "../../shared/port-range.ts";
-import type { ImportedService } from "./imported.ts";
+import type { ImportedService, Note } from "./imported.ts";
 
 const KNOWN: Readonly<Record<string, string>> = {
   "tcp/22": "ssh",
@@ -37,7 +37,7 @@ interface Making {
  * service's ports it is parted, so that nobody gets more than was asked for.
  */
 export class ServiceList {
-  readonly #services: Making[] = [];
+  #services: Making[] = [];
 
   /**
    * Asks for ports on behalf of a user. Those that no service has yet become a new one, called after the well-known port or
@@ -61,6 +61,17 @@ export class ServiceList {
   /** The names of the services that open what the user asked for. Only known when everybody has asked. */
   namesOf(user: string): string[] {
     return this.#services.filter(({ users }) => users.has(user)).map(({ name }) => name);
+  }
+
+  /** Takes the port of SPA packets out of every service, as it never opens for anybody; gives the note where it was in one. */
+  leaveOut(spaPort: number): Note[] {
+    const port = spaPort as Port;
+    const spa: PortRange = { protocol: "udp", first: port, last: port };
+    const having = this.#services.filter(({ ports }) => ports.some((range) => rangesOverlap(range, spa)));
+    for (const service of having) service.ports = service.ports.flatMap((range) => cut(range, [spa]));
+    this.#services = this.#services.filter(({ ports }) => ports.length > 0);
+    const why = "SPA packets arrive there, so no service has it: choose another [server] port to open it";
+    return having.length === 0 ? [] : [{ line: undefined, what: formatPortRange(spa), why }];
   }
 
   list(): ImportedService[] {

@@ -52,11 +52,14 @@ async function udp(
   to: Endpoint,
   from: Endpoint | undefined,
   payload: string,
-  wait: number,
+  { wait, enough }: { readonly wait: number; readonly enough: number },
 ): Promise<string[]> {
   const socket = createSocket({ type: to.address.includes(":") ? "udp6" : "udp4", reuseAddr: true });
   const replies: string[] = [];
-  socket.on("message", (message) => replies.push(message.toString("hex")));
+  const done = new AbortController();
+  socket.on("message", (message) => {
+    if (replies.push(message.toString("hex")) >= enough) done.abort();
+  });
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);
@@ -68,7 +71,7 @@ async function udp(
       else socket.bind(from.port, from.address, send);
     });
     socket.removeAllListeners("error").on("error", () => undefined);
-    await sleep(wait);
+    await sleep(wait, undefined, { signal: done.signal }).catch(() => undefined);
   } finally {
     socket.close();
   }
@@ -87,7 +90,7 @@ async function frames(device: string, hex: readonly string[], gap: number): Prom
 function handle(request: Request): Promise<unknown> {
   if (request.op === "connect") return probe(request.to, request.timeout, request.from);
   if (request.op === "listen") return listen(request.protocol, request.at);
-  if (request.op === "udp") return udp(request.to, request.from, request.payload, request.wait);
+  if (request.op === "udp") return udp(request.to, request.from, request.payload, request);
   return frames(request.device, request.frames, request.gap);
 }
 

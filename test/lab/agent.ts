@@ -26,6 +26,7 @@ export type Request =
       readonly from?: Endpoint;
       readonly payload: string;
       readonly wait: number;
+      readonly enough: number;
     }
   | {
       readonly op: "frames";
@@ -48,6 +49,9 @@ export class Agent {
   constructor(process: Process) {
     this.#process = process;
     this.ready = process.waitFor(/^ready\n/).then(() => process.readLines((line) => this.#take(line)));
+    void process.exited.then(() => {
+      for (const answer of this.#asked.values()) answer('{"error":"the agent has ended"}');
+    });
   }
 
   /** Tries a TCP connect and lets go of it at once. */
@@ -62,15 +66,23 @@ export class Agent {
     await this.#ask({ op: "listen", protocol, at: { address, port } }, 0);
   }
 
-  /** Sends one datagram, waits `wait` ms, and gives the datagrams that came back (hex). */
+  /** Sends one datagram, waits `wait` ms, or until `enough` came back, and gives the datagrams that did (hex). */
   async udp(
     to: Endpoint,
     payload: Uint8Array,
-    options: { from?: Endpoint; wait?: number } = {},
+    options: { from?: Endpoint; wait?: number; enough?: number } = {},
   ): Promise<string[]> {
-    const { from, wait = 0 } = options;
+    const { from, wait = 0, enough = Infinity } = options;
     const hex = Buffer.from(payload).toString("hex");
-    return (await this.#ask({ op: "udp", to, payload: hex, wait, ...(from && { from }) }, wait)) as string[];
+    const request = {
+      op: "udp",
+      to,
+      payload: hex,
+      wait,
+      enough: Math.min(enough, 1e6),
+      ...(from && { from }),
+    } as const;
+    return (await this.#ask(request, wait)) as string[];
   }
 
   /** Puts whole Ethernet frames on an interface as they are, `gap` ms apart. */
@@ -82,13 +94,12 @@ export class Agent {
   async #ask(request: Request, duration: number): Promise<unknown> {
     const id = ++this.#last;
     const text = await new Promise<string>((resolve, reject) => {
-      const fail = (why: string): void => reject(new Error(`agent: ${request.op}: ${why}`));
-      const timer = setTimeout(() => fail("no answer in time"), duration + 20_000);
+      const late = (): void => reject(new Error(`agent: ${request.op}: no answer in time`));
+      const timer = setTimeout(late, duration + 20_000);
       this.#asked.set(id, (answer) => {
         clearTimeout(timer);
         resolve(answer);
       });
-      void this.#process.exited.then(() => fail("the agent has ended"));
       this.#process.write(`${JSON.stringify({ id, ...request })}\n`);
     }).finally(() => this.#asked.delete(id));
     const answer = JSON.parse(text) as { value?: unknown; error?: string };

@@ -5,7 +5,8 @@ import { KeySchedule } from "../../shared/key-schedule.ts";
 import { knockSequence } from "../../shared/knock-sequence.ts";
 import { encodeRequest, type Request } from "../../shared/request.ts";
 import { unwrap } from "../../shared/result.ts";
-import { sealPacket } from "../../shared/seal.ts";
+import { type Answer, decodeAnswer } from "../../shared/reply.ts";
+import { openReply, packetNonce, sealPacket } from "../../shared/seal.ts";
 import { encodeStunRequest } from "../../shared/stun.ts";
 import { stepAt } from "../../shared/time-step.ts";
 
@@ -37,6 +38,13 @@ export class Device {
     };
     const keys = this.#schedule.keys(stepAt(keysAt as UnixMillis));
     return Buffer.from(sealPacket(keys, randomBytes(24), encodeRequest(request)));
+  }
+
+  /** What a reply (hex) says to a packet that was made at `at`; undefined for what is no reply to it. */
+  answer(packet: Uint8Array, reply: string, at: number): Answer | undefined {
+    const { ack } = this.#schedule.keys(stepAt(at as UnixMillis));
+    const plain = openReply(ack, packetNonce(packet), Buffer.from(reply, "hex"));
+    return plain && decodeAnswer(plain);
   }
 
   /** The same packet as a STUN Binding Request, as a browser would send it. */

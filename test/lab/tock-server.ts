@@ -97,8 +97,14 @@ export class TockServer {
 
   /** Starts the daemon and waits until it answers. */
   async start(): Promise<Process> {
+    const process = this.launch();
+    await process.waitFor(/ready/, 60_000);
+    return process;
+  }
+
+  /** Starts the daemon and does not wait. */
+  launch(): Process {
     this.#process = this.host.start(this.runArgv, { env: this.#env });
-    await this.#process.waitFor(/ready/, 60_000);
     return this.#process;
   }
 

@@ -57,6 +57,13 @@ KEY: ${SECRET};
     notes: [/a packet must name the address/],
   },
   {
+    name: "a range that holds the port of SPA packets",
+    access: `SOURCE ANY\nOPEN_PORTS tcp/22, udp/60000:65535\nREQUIRE_USERNAME alice\n`,
+    services: { alice: "tcp/22 udp/60000-62200 udp/62202-65535 for 30s" },
+    users: { alice: { services: ["alice"], networks: [] } },
+    notes: [/udp\/62201: SPA packets arrive there/],
+  },
+  {
     name: "several stanzas that share ports, each with its own time",
     access: `SOURCE ANY
 REQUIRE_USERNAME alice
