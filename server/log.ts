@@ -32,5 +32,10 @@ export function humanLine(json: string): string {
     ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
   );
   const loud = level === "info" || level === "debug" ? [] : [`${String(level)}:`];
-  return [String(time).slice(11, 19), ...loud, String(msg), ...rest].join(" ");
+  return plain([String(time).slice(11, 19), ...loud, String(msg), ...rest].join(" "));
+}
+
+/** Nothing that would mean something to a terminal: a torn line of the trail may hold any byte. */
+function plain(text: string): string {
+  return text.replace(/[\p{C}\u2028\u2029]/gu, (sign) => `\\u{${(sign.codePointAt(0) ?? 0).toString(16)}}`);
 }

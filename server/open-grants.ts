@@ -8,6 +8,9 @@ import { grantOf } from "./core/policy.ts";
 import { keyOf, type Ledger, rowOf } from "./ledger.ts";
 import type { GrantRow } from "./store/grant-store.ts";
 
+/** The longest lifetime there is: more is left only where the clock was ahead. */
+const MOST_SECONDS = 65_535;
+
 /**
  * Who opened what: the kernel knows addresses alone. Entries go with their time, and end when their device or its user
  * says so; whoever else has the same address let in to the same service keeps it.
@@ -150,5 +153,5 @@ function placeOf(
 }
 
 function secondsLeft({ expiresAt }: { readonly expiresAt: UnixMillis }, now: UnixMillis): Grant["lifetime"] {
-  return seconds(Math.max(1, Math.ceil((expiresAt - now) / 1000)));
+  return seconds(Math.min(MOST_SECONDS, Math.max(1, Math.ceil((expiresAt - now) / 1000))));
 }

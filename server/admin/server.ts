@@ -120,15 +120,11 @@ async function answer(socket: Socket, line: string, handlers: Partial<Handlers>)
     await Promise.race([once(socket, "drain"), once(socket, "close")]);
   };
   try {
-    const call = parseCall(line);
-    // A method's own name alone: every object has a constructor, too.
-    const isMethod = call.ok && Object.hasOwn(handlers, call.value.method);
-    const handler = isMethod ? handlers[call.value.method] : undefined;
-    if (!call.ok || handler === undefined) {
-      const message = call.ok ? `"${call.value.method}" is not for this socket` : call.error.message;
-      write({ error: { code: "permission", message } });
-    } else {
-      const result = await handler(call.value.params as never, {
+    const asked = askedOf(line, handlers);
+    if (!asked.ok) write({ error: { code: "permission", message: asked.error.message } });
+    else {
+      const { handler, params } = asked.value;
+      const result = await handler(params as never, {
         send: write,
         drained,
         closed: closing(socket),
@@ -141,6 +137,20 @@ async function answer(socket: Socket, line: string, handlers: Partial<Handlers>)
     write({ error: { code: "io", message: error instanceof Error ? error.message : String(error) } });
   }
   socket.end();
+}
+
+/** What a line asks for, of what this socket has. */
+export function askedOf(
+  line: string,
+  handlers: Partial<Handlers>,
+): Result<{ readonly handler: NonNullable<Handlers[Call["method"]]>; readonly params: unknown }> {
+  const call = parseCall(line);
+  if (!call.ok) return call;
+  const { method, params } = call.value;
+  // A method's own name alone: every object has a constructor, too.
+  const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined;
+  if (handler !== undefined) return ok({ handler, params });
+  return err(new TockError("permission", `"${method}" is not for this socket`));
 }
 
 function closing(socket: Socket): Promise<void> {

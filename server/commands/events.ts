@@ -101,8 +101,11 @@ function sayVerified(
 /** `2026-11-22 12:00:00 granted user=alice …` */
 export function eventText(line: Line): string {
   const { at, kind, seq: _seq, prev: _prev, ...fields } = line;
-  const day = String(at).slice(0, 10);
-  return `${day} ${humanLine(JSON.stringify({ time: at, level: "info", msg: kind, ...fields }))}\n`;
+  const day = String(at)
+    .slice(0, 10)
+    .replace(/[^\d-]/g, "?");
+  // What a field is called is what the daemon wrote, or somebody who can write its folder: it does not pass for another.
+  return `${day} ${humanLine(JSON.stringify({ ...fields, time: at, level: "info", msg: kind }))}\n`;
 }
 
 function sinceFlag(text: string | undefined, now: UnixMillis): number | undefined {

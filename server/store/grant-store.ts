@@ -1,5 +1,12 @@
 import { parseAddress } from "../../shared/address.ts";
-import { type DeviceId, type Port, type ServiceName, type UnixMillis } from "../../shared/brand.ts";
+import {
+  type DeviceId,
+  parseDeviceId,
+  parseServiceName,
+  type Port,
+  type ServiceName,
+  type UnixMillis,
+} from "../../shared/brand.ts";
 import type { Address } from "../../shared/address.ts";
 import type { Result } from "../../shared/result.ts";
 import { attempt, type Database } from "./sqlite.ts";
@@ -62,18 +69,33 @@ function keyOf(row: GrantRow): (string | number)[] {
   return [device, service, source.text, prefix ?? 0, sourcePort ?? 0, connections > 0 ? 1 : 0];
 }
 
+/** None where the row is damaged: a grant whose owner is not known ends all the same. */
 function toGrant(row: Record<string, unknown>): GrantRow[] {
+  const device = parseDeviceId(String(row["device"]));
+  const service = parseServiceName(String(row["service"]));
   const source = parseAddress(String(row["source"]));
-  if (!source.ok) return [];
+  const [prefix, port, connections, expires] = ["prefix", "port", "connections", "expires"].map((column) =>
+    Number(row[column]),
+  ) as [number, number, number, number];
+  if (!device.ok || !service.ok || !source.ok) return [];
+  const isWithin = (value: number, most: number): boolean =>
+    Number.isInteger(value) && value >= 0 && value <= most;
+  const bits = source.value.family === 4 ? 32 : 128;
+  const isWhole =
+    isWithin(prefix, bits) &&
+    isWithin(port, 65_535) &&
+    isWithin(connections, 65_535) &&
+    isWithin(expires, 2 ** 48);
+  if (!isWhole) return [];
   return [
     {
-      device: row["device"] as DeviceId,
-      service: row["service"] as ServiceName,
+      device: device.value,
+      service: service.value,
       source: source.value,
-      prefix: row["prefix"] === 0 ? undefined : Number(row["prefix"]),
-      sourcePort: row["port"] === 0 ? undefined : (row["port"] as Port),
-      connections: Number(row["connections"]),
-      expiresAt: Number(row["expires"]) as UnixMillis,
+      prefix: prefix === 0 ? undefined : prefix,
+      sourcePort: port === 0 ? undefined : (port as Port),
+      connections,
+      expiresAt: expires as UnixMillis,
     },
   ];
 }

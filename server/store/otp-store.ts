@@ -32,7 +32,11 @@ export class OtpStore {
     return attempt(this.#file, () => {
       const row = this.#db.get("SELECT secret, since, burned FROM otp WHERE user = ?", user);
       if (row === undefined) return undefined;
-      const secret = new Secret(row["secret"] as Uint8Array);
+      const bytes = row["secret"];
+      // RFC 4226 §4: at least 128 bits. A shorter one, as of a damaged row, could be guessed.
+      if (!(bytes instanceof Uint8Array) || bytes.length < 16)
+        throw new TockError("io", `device store: the second factor of ${user} is damaged`);
+      const secret = new Secret(bytes);
       return { secret, since: Number(row["since"]) as UnixMillis, burned: Number(row["burned"]) };
     });
   }

@@ -130,7 +130,7 @@ function v6(protocol: number, body: Uint8Array): Uint8Array {
   return concat(Uint8Array.of(...head, ...address(7), ...address(1)), body);
 }
 
-const frames = [
+export const frames = [
   v4(17, udp(packet)),
   v6(17, udp(packet)),
   v4(17, udp(stun)),
@@ -140,7 +140,7 @@ const frames = [
   v4(17, udp(new Uint8Array(0), 20_000)),
 ];
 
-function pcapOf(link: number, ...packets: readonly Uint8Array[]): Uint8Array {
+export function pcapOf(link: number, ...packets: readonly Uint8Array[]): Uint8Array {
   const head = Buffer.alloc(24);
   head.writeUInt32LE(0xa1b2c3d4, 0);
   head.writeUInt32LE(link, 20);
