@@ -79,7 +79,7 @@ export class Daemon {
     this.#trail = new AuditTrail({ folder: state, now: Date.now, tell: (message) => log.warn(message) });
     this.#hooks = new Hooks(settings.hooks, log);
     this.#ledger = new Ledger(store.grants, systemNow, emit);
-    this.#grants = new OpenGrants(firewall, this.#ledger);
+    this.#grants = new OpenGrants(firewall, this.#ledger, () => performance.now());
     this.#guard = new GuardKeeper(firewall, guardPlanOf(settings), new GuardWish(state), emit);
     this.#path = new DataPath(settings, {
       serverId: store.identity.id,

@@ -4,7 +4,6 @@ import type { Device } from "./core/device.ts";
 import type { DeviceTable } from "./core/device-table.ts";
 import type { AuditEvent } from "./core/event.ts";
 import type { OpenGrants } from "./open-grants.ts";
-import { systemNow } from "./plans.ts";
 import type { DeviceStore } from "./store/device-store.ts";
 
 export interface DeviceKeeperParts {
@@ -59,7 +58,7 @@ export class DeviceKeeper {
 
   #closeGrants(device: DeviceId): void {
     const { grants, emit } = this.#parts;
-    for (const ended of grants.closeAll(device, systemNow())) {
+    for (const ended of grants.closeAll(device)) {
       if (!ended.ok) emit({ kind: "firewall-error", message: ended.error.message, device });
       else {
         const { service, source } = ended.value;

@@ -159,7 +159,7 @@ export class Gate {
       case "grant":
         return this.#open(decision, asked);
       case "close": {
-        const closed = grants.close(device, decision.service, decision.source, at);
+        const closed = grants.close(device, decision.service, decision.source);
         if (!closed.ok) return this.#failed(closed.error.message, asked);
         emit({ kind: "closed", device, source, service: decision.service, allowed: decision.source });
         return { result: "closed", rotationDue: decision.rotationDue, lifetime: 0 };

@@ -52,10 +52,10 @@ export class GrantDesk {
 
   /** Every grant that the kernel holds, with its owner where that is known: one line for each owner. */
   list(): Result<GrantView[]> {
-    const { firewall, grants, now } = this.#parts;
+    const { firewall, grants } = this.#parts;
     const held = firewall.list();
     if (!held.ok) return held;
-    const known = grants.list(now());
+    const known = grants.list();
     const views = held.value.flatMap(({ service, source, prefix, sourcePort, remaining }) => {
       const address = placeText(source, prefix);
       const owners = known.filter(
@@ -88,10 +88,10 @@ export class GrantDesk {
       (address.ok && networkOf(view)?.contains(address.value) === true);
     const meant = listed.value.filter(isMeant);
     if (meant.length === 0 && !(kill && address.ok)) return err(this.#unknown(target, listed.value));
-    const { grants, now } = this.#parts;
+    const { grants } = this.#parts;
     const own = (grant: Grant): boolean =>
       meant.some((view) => view.device === grant.device && isSame(view, grant));
-    for (const ended of grants.endWhere(own, now())) if (!ended.ok) return ended;
+    for (const ended of grants.endWhere(own)) if (!ended.ok) return ended;
     for (const view of meant.filter(({ device }) => device === null)) {
       const closed = this.#closeUnowned(view);
       if (!closed.ok) return closed;

@@ -16,6 +16,8 @@ export class GuardKeeper {
   #stopWatch: (() => void) | undefined;
   /** Why the guard is not there though it is wanted. */
   #trouble: TockError | undefined;
+  /** The kernel has said that it has no guard, and nothing was put in since. */
+  #isKnownOff = false;
 
   constructor(firewall: Firewall, plan: GuardPlan, wish: GuardWish, emit: (event: AuditEvent) => void) {
     this.#firewall = firewall;
@@ -130,6 +132,7 @@ export class GuardKeeper {
 
   #keep(state: "on" | "confirmed"): Result<void> {
     const wish = this.#wish.read();
+    this.#isKnownOff = false;
     const done = this.#firewall.guardOn(this.#plan);
     if (done.ok) {
       this.#disarm();
@@ -188,11 +191,13 @@ export class GuardKeeper {
     return this.#wish.isOn || this.#liveTrial() !== undefined;
   }
 
-  /** The owner wants no guard, and the kernel has none. */
+  /** The owner wants no guard, and the kernel has none. It is asked once, as that may take long, and a packet waits for it. */
   #isOff(): boolean {
     if (this.#isWanted()) return false;
+    if (this.#isKnownOff) return true;
     const state = this.#firewall.guardState(this.#plan);
-    return state.ok && state.value === "off";
+    this.#isKnownOff = state.ok && state.value === "off";
+    return this.#isKnownOff;
   }
 
   /** The plan, with the trial's time where it is on trial. */
@@ -204,6 +209,7 @@ export class GuardKeeper {
   }
 
   #put(state: "on" | "restored" | "trial", by: "start" | "command" | "watch"): Result<void> {
+    this.#isKnownOff = false;
     const done = this.#firewall.guardOn(this.#current());
     this.#trouble = done.ok ? undefined : done.error;
     if (done.ok) this.#keepPlan();
@@ -217,6 +223,7 @@ export class GuardKeeper {
   }
 
   #check(): void {
+    this.#isKnownOff = false;
     if (!this.#isWanted()) return;
     const state = this.state;
     this.#trouble = state.ok ? undefined : state.error;

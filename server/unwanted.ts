@@ -24,7 +24,7 @@ export function endUnwanted(
   why: "reload" | "start",
 ): void {
   const names = new Set(services.map(({ name }) => name));
-  const gone = grants.forget((grant) => !names.has(grant.service.name), now);
+  const gone = grants.forget((grant) => !names.has(grant.service.name));
   const isOver = (end: UnixMillis | undefined): boolean => end !== undefined && end <= now;
   const isOff = (id: DeviceId): boolean => {
     const known = device(id);
@@ -35,7 +35,7 @@ export function endUnwanted(
     const may = user?.enabled === true && user.services.includes(grant.service.name);
     return !may || isOver(user.expiresAt) || isOff(grant.device);
   };
-  for (const ended of [...gone.map((each) => ok(each)), ...grants.endWhere(isUnwanted, now)]) {
+  for (const ended of [...gone.map((each) => ok(each)), ...grants.endWhere(isUnwanted)]) {
     if (!ended.ok) {
       emit({ kind: "firewall-error", message: ended.error.message });
       continue;

@@ -40,6 +40,9 @@ export interface Width {
   readonly prefix: number;
 }
 
+/** What the kernel tells grants apart by. */
+export type Entry = Pick<Grant, "service" | "source" | "prefix" | "sourcePort" | "connections">;
+
 /** One open grant as the kernel holds it. */
 export interface OpenGrant {
   readonly service: ServiceName;
@@ -74,7 +77,7 @@ export interface Firewall {
   /** Lets the grant's source in; when it is in already its time is extended, never shortened. Ok = the kernel confirmed. */
   open(grant: Grant): Result<void>;
   /** Ends the grants of one source to one service, or only what the kernel has for one of them. Ok also when there was none. */
-  close(service: ServiceName, source: Address, only?: Grant): Result<void>;
+  close(service: ServiceName, source: Address, only?: Entry): Result<void>;
   /** Every grant that the kernel holds. */
   list(): Result<OpenGrant[]>;
   /** Calls `changed` soon after anyone changed the packet filter, so that the guard can be checked. Returns the stop. */

@@ -2,7 +2,7 @@ import type { Address } from "../../shared/address.ts";
 import type { ServiceName, TimeStep } from "../../shared/brand.ts";
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
-import type { Firewall, GuardPlan, GuardState, OpenGrant } from "../core/firewall.ts";
+import type { Entry, Firewall, GuardPlan, GuardState, OpenGrant } from "../core/firewall.ts";
 import type { Grant } from "../core/grant.ts";
 import type { KnockRules, StepWalks, Win } from "../core/knock-rules.ts";
 import type { Log } from "./command.ts";
@@ -67,7 +67,7 @@ export class DryRunFirewall implements Firewall {
     return ok(undefined);
   }
 
-  close(service: ServiceName, source: Address, only?: Grant): Result<void> {
+  close(service: ServiceName, source: Address, only?: Entry): Result<void> {
     for (const [key, grant] of this.#grants) {
       const isAnother =
         only !== undefined &&

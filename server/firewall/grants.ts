@@ -2,7 +2,7 @@ import type { Address } from "../../shared/address.ts";
 import type { Port, ServiceName } from "../../shared/brand.ts";
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
-import type { OpenGrant } from "../core/firewall.ts";
+import type { Entry, OpenGrant } from "../core/firewall.ts";
 import type { Grant } from "../core/grant.ts";
 import { type GrantKey, type GrantSet, type GrantStore, keyIn, nameOf } from "./grant-set.ts";
 
@@ -15,7 +15,7 @@ export function openGrant(store: GrantStore, grant: Grant): Result<void> {
   return store.add(set, keyFor(grant, set), lifetime, connections);
 }
 
-function setFor({ service, source, prefix, sourcePort, connections }: Grant): GrantSet {
+function setFor({ service, source, prefix, sourcePort, connections }: Entry): GrantSet {
   const port = sourcePort !== undefined;
   return {
     service: service.name,
@@ -26,7 +26,7 @@ function setFor({ service, source, prefix, sourcePort, connections }: Grant): Gr
   };
 }
 
-function keyFor({ source, sourcePort }: Grant, set: GrantSet): GrantKey {
+function keyFor({ source, sourcePort }: Entry, set: GrantSet): GrantKey {
   return { source: keyIn(set, source), sourcePort };
 }
 
@@ -35,7 +35,7 @@ export function closeGrants(
   store: GrantStore,
   service: ServiceName,
   source: Address,
-  only?: Grant,
+  only?: Entry,
 ): Result<void> {
   if (only !== undefined) return store.remove(setFor(only), keyFor(only, setFor(only)));
   const existing = store.sets();

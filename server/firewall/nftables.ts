@@ -1,6 +1,6 @@
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
-import type { Firewall, GuardPlan, GuardState, OpenGrant } from "../core/firewall.ts";
+import type { Entry, Firewall, GuardPlan, GuardState, OpenGrant } from "../core/firewall.ts";
 import type { Grant } from "../core/grant.ts";
 import { NetlinkSocket } from "../sys/netlink.ts";
 import { NFT_WALK, nftRemoval, stepOfNft } from "../rules/nft.ts";
@@ -87,7 +87,7 @@ export class NftablesFirewall implements Firewall {
     return openGrant(this.#store, grant);
   }
 
-  close(service: Grant["service"]["name"], source: Grant["source"], only?: Grant): Result<void> {
+  close(service: Grant["service"]["name"], source: Grant["source"], only?: Entry): Result<void> {
     return closeGrants(this.#store, service, source, only);
   }
 

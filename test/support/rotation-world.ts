@@ -285,7 +285,7 @@ export class World {
       policy: () => policy,
       secrets: new StoredSecrets(this.#store, (device) => devices.put(device, false), emit),
       checkCode: () => "missing",
-      grants: new OpenGrants(firewall, { opened: () => undefined, ended: () => undefined }),
+      grants: new OpenGrants(firewall, { opened: () => undefined, ended: () => undefined }, () => 0),
       used: () => undefined,
       emit,
       answer: (_path, payload) => {

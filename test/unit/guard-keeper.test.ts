@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { AuditEvent } from "../../server/core/event.ts";
 import type { GuardPlan } from "../../server/core/firewall.ts";
 import { grantOf } from "../../server/core/policy.ts";
@@ -96,4 +96,15 @@ test("while the guard is off a grant is told apart from one that the kernel conf
   expect(unwrap(keeper.open(grant))).toBe("confirmed");
   unwrap(keeper.off());
   expect(unwrap(keeper.open(grant))).toBe("unguarded");
+});
+
+test("while it is off the kernel is asked once, not for every packet, and anew once rules were changed", () => {
+  unwrap(keeper.off());
+  const asked = vi.spyOn(firewall, "guardState");
+  for (let packet = 0; packet < 5; packet++) expect(unwrap(keeper.open(grant))).toBe("unguarded");
+  expect(asked).toHaveBeenCalledTimes(1);
+  firewall.damage();
+  expect(unwrap(keeper.open(grant))).toBe("confirmed");
+  unwrap(keeper.on());
+  expect(unwrap(keeper.open(grant))).toBe("confirmed");
 });

@@ -17,7 +17,7 @@ const service = makeService();
 function adminTarget(input: Uint8Array): void {
   const firewall = new DryRunFirewall({ log: () => undefined, now: () => NOW });
   unwrap(firewall.guardOn({ services: [service], silent: [] }));
-  const grants = new OpenGrants(firewall, { opened: () => undefined, ended: () => undefined });
+  const grants = new OpenGrants(firewall, { opened: () => undefined, ended: () => undefined }, () => 0);
   const desk = new GrantDesk({
     now: () => NOW,
     firewall,

@@ -61,14 +61,14 @@ function grantTarget(input: Uint8Array): void {
   const firewall = new DryRunFirewall({ log: () => undefined, now: () => NOW });
   unwrap(firewall.guardOn({ services: [service], silent: [] }));
   unwrap(firewall.open(held));
-  const grants = new OpenGrants(firewall, { opened: () => undefined, ended: () => undefined });
+  const grants = new OpenGrants(firewall, { opened: () => undefined, ended: () => undefined }, () => 0);
   unwrap(grants.restore(unwrap(store.all()), [service], NOW));
-  for (const grant of grants.list(NOW)) {
+  for (const grant of grants.list()) {
     if (grant.source.text !== "192.0.2.7" || grant.sourcePort !== undefined)
       throw new Error("knows more than is open");
   }
-  if (!grants.list(NOW).some(({ device }) => device === "alice/phone")) throw new Error("forgot who it was");
-  for (const ended of grants.closeAll(deviceId("alice/phone"), NOW)) unwrap(ended);
+  if (!grants.list().some(({ device }) => device === "alice/phone")) throw new Error("forgot who it was");
+  for (const ended of grants.closeAll(deviceId("alice/phone"))) unwrap(ended);
 }
 
 const held = grantOf({
