@@ -40,10 +40,24 @@ function done(world: World): void {
   for (const key of ["packets", "confirmed", "grants", "replays"] as const) totals[key] += world[key];
 }
 
+/** The machine stood still for 20 seconds: nothing is known, so nothing is counted. */
+function isStall(why: string): boolean {
+  return /timed out|no answer in time/.test(why);
+}
+
+function giveUp(error: unknown): undefined {
+  const why = error instanceof Error ? error.message : String(error);
+  if (!isStall(why)) throw error;
+  stalls++;
+  console.log(`given up, the machine is too slow: ${why.split("\n")[0]?.slice(0, 300)}`);
+}
+
 async function run(index: number): Promise<void> {
   const backend = BACKENDS[index % BACKENDS.length] ?? "iptables";
   while (left > 0 && problems.length < 20) {
-    await using world = await World.create(backend);
+    const made = await World.create(backend).catch(giveUp);
+    if (made === undefined) continue;
+    await using world = made;
     worlds.add(world);
     let moment: Moment = "load";
     try {
@@ -60,10 +74,8 @@ async function run(index: number): Promise<void> {
       await world.scene.daemon.must("events", "--verify");
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      if (/timed out|no answer in time/.test(why)) {
-        // The machine stood still for 20 seconds: nothing is known, so nothing is counted.
-        stalls++;
-        console.log(`given up, the machine is too slow: ${why.split("\n")[0]}`);
+      if (isStall(why)) {
+        giveUp(error);
         done(world);
         continue;
       }
@@ -89,6 +101,7 @@ const timer = setInterval(print, 60_000);
 await Promise.all(Array.from({ length: scenes }, (_, index) => run(index)));
 clearInterval(timer);
 print();
-for (const [name, times] of [...kills].sort()) console.log(`${name.padEnd(28)}${String(times).padStart(6)}`);
+for (const [name, times] of [...kills].sort(([a], [b]) => a.localeCompare(b)))
+  console.log(`${name.padEnd(28)}${String(times).padStart(6)}`);
 console.log(problems.length === 0 ? "all as it should be" : `PROBLEM: ${problems.join("; ")}`);
 process.exitCode = problems.length === 0 ? 0 : 1;

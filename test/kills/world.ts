@@ -1,4 +1,3 @@
-import type { Seconds } from "../../shared/brand.ts";
 import { must } from "../lab/exec.ts";
 import { udpFrame } from "../lab/frame.ts";
 import type { Device } from "../lab/device.ts";
@@ -201,7 +200,7 @@ export class World {
         : `2001:db8:1::${(number >> 16).toString(16)}:${(number & 0xffff).toString(16)}`;
     const lifetime = 60 + (number % 60);
     const at = Date.now();
-    const packet = this.device.packet({ lifetime: lifetime as Seconds, replyWanted: true }, at);
+    const packet = this.device.packet({ lifetime, replyWanted: true }, at);
     const sent = {
       packet,
       family,

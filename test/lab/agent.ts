@@ -49,9 +49,7 @@ export class Agent {
   constructor(process: Process) {
     this.#process = process;
     this.ready = process.waitFor(/^ready\n/).then(() => process.readLines((line) => this.#take(line)));
-    void process.exited.then(() => {
-      for (const answer of this.#asked.values()) answer('{"error":"the agent has ended"}');
-    });
+    void this.#end();
   }
 
   /** Tries a TCP connect and lets go of it at once. */
@@ -105,6 +103,11 @@ export class Agent {
     const answer = JSON.parse(text) as { value?: unknown; error?: string };
     if (answer.error !== undefined) throw new Error(`agent: ${request.op}: ${answer.error}`);
     return answer.value;
+  }
+
+  async #end(): Promise<void> {
+    await this.#process.exited;
+    for (const answer of this.#asked.values()) answer('{"error":"the agent has ended"}');
   }
 
   #take(line: string): void {
