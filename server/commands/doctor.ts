@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { lookAtDaemon as askDaemon } from "../admin/client.ts";
 import { loadSettings } from "../config/load.ts";
+import { lookAtAddresses } from "../doctor/addresses.ts";
 import { type Finding, fail, fine } from "../doctor/finding.ts";
 import { lookAtFirewalls } from "../doctor/firewalls.ts";
 import { lookAtForwarding } from "../doctor/forwarding.ts";
 import {
-  lookAtAddresses,
   lookAtClock,
   lookAtConntrack,
   lookAtDaemon,
@@ -61,8 +61,9 @@ async function examine(file: string, context: Context): Promise<Finding[]> {
   ];
 }
 
-function lineOf({ name, state, message, hint }: Finding, colour: boolean): string {
+function lineOf({ name, state, message, hint, run = [] }: Finding, colour: boolean): string {
   const sign = colour ? `\u001b[${COLOURS[state]}m${SIGNS[state]}\u001b[0m` : SIGNS[state];
-  const advice = hint === undefined ? "" : `${" ".repeat(18)}${hint}\n`;
-  return `${sign}  ${name.padEnd(12)}${message}\n${advice}`;
+  const advice = [...run.map((command) => `# ${command}`), ...(hint === undefined ? [] : [hint])];
+  const lines = advice.map((line) => `${" ".repeat(18)}${line}\n`);
+  return `${sign}  ${name.padEnd(12)}${message}\n${lines.join("")}`;
 }

@@ -7,6 +7,8 @@ export interface Finding {
   readonly message: string;
   /** What to do about it. */
   readonly hint?: string;
+  /** Commands that mend it as they stand, for a shell of root's. */
+  readonly run?: readonly string[];
 }
 
 export function fine(name: string, message: string): Finding {

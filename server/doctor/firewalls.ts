@@ -1,104 +1,115 @@
+import { networkInterfaces } from "node:os";
+import type { PortRange } from "../../shared/port-range.ts";
+import type { Service } from "../core/grant.ts";
 import type { Settings } from "../config/settings.ts";
-import { runCommand } from "../firewall/command.ts";
+import { adviceFor } from "./advice.ts";
 import { type Finding, fail, fine, warn } from "./finding.ts";
-import { inIptables, inNftables, type Obstacle, type Probe } from "./rules.ts";
-
-const NO_LOG = (): void => undefined;
+import { interfacesOf, type Interfaces, interfaceTo, type Way } from "./interfaces.ts";
+import { atWire, type Obstacle, obstacles, readFirewalls, replyObstacles } from "./journey.ts";
+import { look } from "./look.ts";
+import { untracked } from "./untracked.ts";
+import type { Packet } from "./walk.ts";
 
 /** Whether the machine's own firewall lets through what Tock would open: a grant cannot overrule it. */
-export function lookAtFirewalls(settings: Settings): Finding[] {
-  const tables = [
-    ...["iptables-nft-save", "iptables-legacy-save", "ip6tables-nft-save", "ip6tables-legacy-save"].map(
-      (program) => ({
-        program,
-        look: inIptables,
-        argv: [program, "-t", "filter"] as const,
-      }),
-    ),
-    { program: "nft", look: inNftables, argv: ["nft", "-j", "list", "ruleset"] as const },
-  ].flatMap(({ program, look, argv }) => {
-    const listed = runCommand(argv, NO_LOG, "", "look");
-    return listed.ok && listed.value.trim() !== "" ? [{ program, look, text: listed.value }] : [];
-  });
-  const findings: Finding[] = [];
-  for (const { name, ports } of settings.services) {
-    for (const { protocol, first, last } of ports) {
-      const probes: Probe[] = [...new Set<number>([first, last])].map((port) => ({ protocol, port }));
-      const blocked = probes.flatMap((probe) =>
-        tables.flatMap(({ program, look, text }) => {
-          const obstacle = look(text, probe);
-          return obstacle === undefined ? [] : [{ program, probe, obstacle }];
+export function lookAtFirewalls({ server, services }: Settings): Finding[] {
+  const firewalls = readFirewalls(look);
+  const own = networkInterfaces();
+  const ways = interfacesOf(server.addresses, own);
+  const found = new Map<string, Finding>();
+  const add = (finding: Finding): void =>
+    void found.set(`${finding.message} ${finding.run?.join() ?? ""}`, finding);
+  for (const { name, range, packet } of packetsTo(services, ways, own)) {
+    for (const obstacle of obstacles(firewalls, packet, own)) add(tell(name, range, packet, obstacle));
+    for (const rule of untracked(firewalls, packet)) add(tellUntracked(name, packet, rule));
+  }
+  const spa = { name: "tockd", ports: [{ protocol: "udp" as const, first: server.port, last: server.port }] };
+  for (const { name, range, packet } of packetsTo([spa], ways, own)) {
+    for (const obstacle of atWire(firewalls, packet)) add(tell(name, range, packet, obstacle));
+    if (server.reply === "never") continue;
+    for (const obstacle of replyObstacles(firewalls, packet)) add(tell(name, range, packet, obstacle));
+  }
+  const isFree = [...found.values()].every(({ name }) => name !== "firewall");
+  const well = fine("firewall", "the machine's own firewall lets every service through");
+  return [...(isFree ? [well] : []), ...found.values()];
+}
+
+/** A service, or the SPA port. */
+type Ported = Pick<Service, "ports" | "to" | "forward"> & { readonly name: string };
+
+const FRESH = {
+  state: "new",
+  sourcePort: undefined,
+  local: true,
+  translated: false,
+  led: false,
+  out: undefined,
+} as const;
+
+/** A connection to the first and the last port of each range, by each way in. */
+function packetsTo(
+  services: readonly Ported[],
+  ways: readonly Way[],
+  own: Interfaces,
+): { name: string; range: PortRange; packet: Packet }[] {
+  return services.flatMap((service) =>
+    service.ports.flatMap((range) =>
+      [...new Set<number>([range.first, range.last])].flatMap((port) =>
+        ways.flatMap((way) => {
+          const packet: Packet = { ...FRESH, protocol: range.protocol, port, sentTo: port, ...way };
+          return journeysOf(service, packet, own).map((each) => ({
+            name: service.name,
+            range,
+            packet: each,
+          }));
         }),
-      );
-      for (const { program, probe, obstacle } of unique(blocked))
-        findings.push(finding(name, program, probe, obstacle));
-    }
-  }
-  return [
-    ...(findings.length > 0
-      ? findings
-      : [fine("firewall", "the machine's own firewall lets every service through")]),
-    ...notrack(),
-  ];
-}
-
-function unique<T extends { program: string; probe: Probe }>(list: readonly T[]): T[] {
-  const keys = new Set<string>();
-  return list.filter(({ program, probe }) => {
-    const key = `${program.slice(0, 3)} ${probe.protocol}/${probe.port}`;
-    if (keys.has(key)) return false;
-    keys.add(key);
-    return true;
-  });
-}
-
-function finding(
-  service: string,
-  program: string,
-  { protocol, port }: Probe,
-  obstacle: NonNullable<Obstacle>,
-): Finding {
-  const what = `${protocol}/${port} of ${service} is dropped by the machine's own firewall: ${obstacle.rule}`;
-  return fail("firewall", what, remedy(program, { protocol, port }, obstacle.where));
-}
-
-/** In the words of whoever wrote the rules. */
-function remedy(program: string, { protocol, port }: Probe, where: string): string {
-  if (/ufw/.test(where) || isActive("ufw", "status", /^Status: active/m))
-    return `ufw allow ${port}/${protocol}`;
-  if (/firewalld/.test(where)) {
-    return `firewall-cmd --permanent --add-port=${port}/${protocol} && firewall-cmd --reload`;
-  }
-  if (program === "nft")
-    return `nft insert rule ${where.replace(/^chain /, "")} ${protocol} dport ${port} accept`;
-  return `${program.replace("-save", "")} -I INPUT -p ${protocol} --dport ${port} -j ACCEPT, and keep it over a restart; the guard stays in front of it`;
-}
-
-function isActive(program: string, word: string, pattern: RegExp): boolean {
-  const said = runCommand([program, word], NO_LOG, "", "look");
-  return said.ok && pattern.test(said.value);
-}
-
-/** Connections that conntrack does not follow are never established, so the guard would cut them. */
-function notrack(): Finding[] {
-  const raw = [
-    "iptables-nft-save",
-    "iptables-legacy-save",
-    "ip6tables-nft-save",
-    "ip6tables-legacy-save",
-  ].flatMap((program) => {
-    const listed = runCommand([program, "-t", "raw"], NO_LOG, "", "look");
-    return listed.ok ? (listed.value.match(/^-A .*(?:NOTRACK|--notrack).*$/gm) ?? []) : [];
-  });
-  const nft = runCommand(["nft", "list", "ruleset"], NO_LOG, "", "look");
-  const rules = [...raw, ...(nft.ok ? (nft.value.match(/^.*\bnotrack\b.*$/gm) ?? []) : [])];
-  return rules
-    .slice(0, 3)
-    .map((rule) =>
-      warn(
-        "conntrack",
-        `a rule switches connection tracking off: ${rule.trim()}`,
-        "what it is about is never established, and the guard drops it on protected ports: leave those out of the rule",
       ),
-    );
+    ),
+  );
+}
+
+/** Where a packet to a service goes: to this machine, to where Tock leads it, or to the hosts behind this machine. */
+function journeysOf({ to, forward }: Ported, packet: Packet, own: Interfaces): Packet[] {
+  const elsewhere = (address: string | undefined): Packet => {
+    return { ...packet, local: false, to: address, out: interfaceTo(address, own) };
+  };
+  if (to !== undefined) {
+    const targets = to.filter(({ family }) => family === packet.family);
+    return targets.map(({ address, port }) => ({ ...elsewhere(address), port, translated: true, led: true }));
+  }
+  if (forward === undefined) return [packet];
+  if (forward === true) return [elsewhere(undefined)];
+  const networks = forward.map((network) => network.replace(/\/.*/, ""));
+  return networks.filter((address) => address.includes(":") === (packet.family === 6)).map(elsewhere);
+}
+
+/** Connections that conntrack does not follow are never established, so the guard cuts them when the grant ends. */
+function tellUntracked(service: string, { protocol, port }: Packet, rule: string): Finding {
+  return warn(
+    "conntrack",
+    `a rule switches connection tracking off for ${protocol}/${port} of ${service}: ${rule}`,
+    "its connections are never established, so they are cut when the grant ends: leave the port out of that rule",
+  );
+}
+
+function tell(service: string, range: PortRange, packet: Packet, obstacle: Obstacle): Finding {
+  const { rule, certainty, except, isAnswer } = obstacle;
+  const behind = packet.local || packet.led ? "" : " on hosts behind";
+  const port = `${packet.protocol}/${packet.sentTo} of ${service}${behind}`;
+  const what = isAnswer ? `what ${port} answers` : port;
+  const { run, hint } = adviceFor(range, obstacle, look);
+  const finding = ((): Finding => {
+    if (certainty === "unknown") {
+      const way = isAnswer ? "out" : "in";
+      return warn(
+        "firewall",
+        `${what}: cannot tell whether the machine's own firewall lets it ${way}: ${rule}`,
+        hint,
+      );
+    }
+    if (certainty === "all")
+      return fail("firewall", `${what} is dropped by the machine's own firewall: ${rule}`, hint);
+    const only = except === undefined ? "" : `, by ${except}`;
+    return warn("firewall", `${what} passes for some addresses alone${only}; for others: ${rule}`, hint);
+  })();
+  return run === undefined ? finding : { ...finding, run: [run] };
 }

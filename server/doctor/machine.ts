@@ -1,7 +1,4 @@
-import { lookup } from "node:dns/promises";
 import { readdirSync, readFileSync, statfsSync } from "node:fs";
-import { networkInterfaces } from "node:os";
-import { parseAddress } from "../../shared/address.ts";
 import type { Status } from "../admin/methods.ts";
 import type { Settings } from "../config/settings.ts";
 import { checkStateFile, checkStateFolder, journalFile, storeFile } from "../store/state-folder.ts";
@@ -48,39 +45,6 @@ export function lookAtState({ server }: Settings): Finding[] {
         ]
       : [];
   return [fine("permissions", `${server.state} is the daemon's alone`), ...space];
-}
-
-/** Whether clients reach this machine by the addresses that they are given. */
-export async function lookAtAddresses({ server }: Settings): Promise<Finding[]> {
-  const own = new Set(
-    Object.values(networkInterfaces()).flatMap((list) =>
-      (list ?? []).map(({ address }) => address.replace(/%.*$/, "")),
-    ),
-  );
-  const findings = await Promise.all(
-    server.addresses.map(async (text): Promise<Finding> => {
-      const addresses = parseAddress(text).ok ? [text] : await resolve(text);
-      if (addresses.length === 0)
-        return fail(
-          "address",
-          `${text} cannot be resolved`,
-          "correct it in [server] addresses, or in the DNS",
-        );
-      const isOwn = addresses.some((address) => own.has(address));
-      if (isOwn) return fine("address", `${text} is this machine's`);
-      const forward = `if a router or a cloud maps it to this machine, have it forward udp/${server.port} and the services' ports; otherwise correct [server] addresses`;
-      return warn("address", `${text} is on none of this machine's interfaces`, forward);
-    }),
-  );
-  return findings;
-}
-
-async function resolve(name: string): Promise<string[]> {
-  try {
-    return (await lookup(name, { all: true })).map(({ address }) => address);
-  } catch {
-    return [];
-  }
 }
 
 /** Strict reverse-path filtering drops what comes by another way than answers would go. */
@@ -133,7 +97,8 @@ export function lookAtListeners({ services }: Settings): Finding[] {
       }),
     ),
   );
-  return services.flatMap(({ name, ports }) =>
+  const here = services.filter(({ to, forward }) => to === undefined && forward === undefined);
+  return here.flatMap(({ name, ports }) =>
     ports
       .filter(({ protocol, first, last }) => protocol === "tcp" && first === last && !listening.has(first))
       .map(({ first }) =>

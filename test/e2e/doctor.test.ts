@@ -1,3 +1,4 @@
+import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Scene } from "../lab/scene.ts";
 
@@ -8,6 +9,7 @@ interface Finding {
   readonly state: "ok" | "warn" | "fail";
   readonly message: string;
   readonly hint?: string;
+  readonly run?: readonly string[];
 }
 
 let scene: Scene;
@@ -76,38 +78,115 @@ describe("tockd doctor", () => {
     expect(stdout).toMatch(/^ok {4}config {6}/);
   });
 
-  test.each([
+  const NFT_INPUT =
+    "add table inet fw; add chain inet fw in { type filter hook input priority 0; policy drop; }";
+  const WIRE =
+    "add table netdev wire; add chain netdev wire in { type filter hook ingress device eth0 priority 0; }";
+  test.each<[string, string, string, RegExp, RegExp]>([
     [
+      "a policy",
       "iptables -P INPUT DROP",
       "iptables -P INPUT ACCEPT",
-      "-P INPUT DROP",
-      /iptables\S* -I INPUT -p tcp --dport 22 -j ACCEPT/,
+      /tcp\/22 of ssh .* -P INPUT DROP$/,
+      /^iptables -I INPUT /,
     ],
     [
-      "nft add table inet fw; nft 'add chain inet fw in { type filter hook input priority 0; policy drop; }'",
+      "a policy of nftables",
+      `nft '${NFT_INPUT}'`,
       "nft delete table inet fw",
-      "policy drop of chain inet fw in",
-      /nft insert rule inet fw in tcp dport 22 accept/,
+      /tcp\/22 of ssh .* policy drop of chain inet fw in$/,
+      /^nft insert rule inet fw in tcp dport 22 accept$/,
     ],
-  ])("names the rule of another firewall that drops what Tock opens: %s", async (put, take, rule, hint) => {
+    [
+      "a rule that keeps Tock's replies in",
+      "iptables -A OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; iptables -P OUTPUT DROP",
+      "iptables -P OUTPUT ACCEPT; iptables -F OUTPUT",
+      /what udp\/62201 of tockd answers is dropped .* -P OUTPUT DROP$/,
+      /^iptables -I OUTPUT -p udp --sport 62201 -j ACCEPT$/,
+    ],
+    [
+      "a rule that keeps a service's answers in",
+      "iptables -A OUTPUT -p udp -j ACCEPT; iptables -A OUTPUT -p tcp --sport 22 -j REJECT",
+      "iptables -F OUTPUT",
+      /what tcp\/22 of ssh answers is dropped .* -A OUTPUT -p tcp -m tcp --sport 22 -j REJECT/,
+      /^iptables -I OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT$/,
+    ],
+    [
+      "what drops packets to tockd right at the interface",
+      `nft '${WIRE}; add rule netdev wire in udp dport 60000-65000 drop'`,
+      "nft delete table netdev wire",
+      /udp\/62201 of tockd is dropped .*: udp dport 60000-65000 drop in chain netdev wire in$/,
+      /^nft insert rule netdev wire in udp dport 62201 accept$/,
+    ],
+  ])("names the rule of another firewall that is in the way: %s", async (_, put, take, rule, run) => {
     await scene.server.must(["sh", "-c", put]);
     const { code, findings } = await doctor();
-    await scene.server.must(["sh", "-c", take]);
+    const wrong = named(findings, "firewall", "fail");
+    for (const command of wrong.flatMap((each) => each.run ?? []))
+      await scene.server.must(["sh", "-c", command]);
+    const mended = await doctor();
+    await scene.server.must(["sh", "-c", `${take}; iptables -F`]);
     expect(code).toBe(1);
-    const [found] = named(findings, "firewall", "fail");
-    expect(found?.message).toContain(rule);
-    expect(found?.hint).toMatch(hint);
+    expect(wrong.map(({ message }) => message)).toContainEqual(expect.stringMatching(rule));
+    expect(wrong.flatMap((each) => each.run ?? [])).toContainEqual(expect.stringMatching(run));
+    expect(named(mended.findings, "firewall", "fail")).toEqual([]);
+    expect(named(mended.findings, "firewall", "ok")).toHaveLength(1);
   });
 
-  test("a rule that switches connection tracking off", async () => {
-    await scene.server.must(["sh", "-c", "iptables -t raw -A PREROUTING -p tcp --dport 22 -j NOTRACK"]);
+  test("makes no table of iptables-legacy by looking for it", async () => {
+    expect(await scene.server.must(["iptables-legacy-save"])).toBe("");
+    await doctor();
+    expect(await scene.server.must(["iptables-legacy-save"])).toBe("");
+  });
+
+  test.each([
+    "iptables -t raw -A PREROUTING -p tcp --dport 22 -j NOTRACK",
+    "nft add rule inet un pre tcp dport 22 notrack",
+  ])("a rule that switches connection tracking off: %s", async (put) => {
+    await scene.server.must([
+      "nft",
+      "add table inet un; add chain inet un pre { type filter hook prerouting priority raw; }",
+    ]);
+    await scene.server.must(["sh", "-c", put]);
     const { findings } = await doctor();
-    await scene.server.must(["iptables", "-t", "raw", "-F"]);
-    expect(
-      named(findings, "conntrack", "warn")
-        .map(({ message }) => message)
-        .join(),
-    ).toMatch(/NOTRACK|--notrack/);
+    await scene.server.must(["sh", "-c", "iptables -t raw -F; nft delete table inet un"]);
+    const [found] = named(findings, "conntrack", "warn");
+    expect(found?.message).toMatch(
+      /^a rule switches connection tracking off for tcp\/22 of ssh: .*(NOTRACK|notrack)/,
+    );
+  });
+
+  test("addresses that clients cannot reach, or not by this machine alone, and a strict rp_filter", async () => {
+    const { daemon, server } = scene;
+    await server.must([
+      "sh",
+      "-ec",
+      "ip link add away type veth peer name peer; ip addr add 203.0.113.9/24 dev away; ip addr add 203.0.113.10/32 dev lo; sysctl -qw net.ipv4.conf.eth0.rp_filter=1",
+    ]);
+    const addresses = [server.address.v4, "198.51.100.77", "203.0.113.9", "203.0.113.10", "nowhere.invalid"];
+    const good = await readFile(daemon.config, "utf8");
+    await writeFile(
+      daemon.config,
+      good.replace(/^addresses = .*$/m, `addresses = ${JSON.stringify(addresses)}`),
+    );
+    const { findings } = await doctor();
+    await writeFile(daemon.config, good);
+    await server.must([
+      "sh",
+      "-ec",
+      "ip link del away; ip addr del 203.0.113.10/32 dev lo; sysctl -qw net.ipv4.conf.eth0.rp_filter=0",
+    ]);
+    const told = findings
+      .filter(({ name }) => name === "address")
+      .map(({ state, message }) => `${state}: ${message}`);
+    expect(told).toEqual([
+      `ok: ${server.address.v4} is this machine's, on eth0`,
+      "warn: 198.51.100.77 is on none of this machine's interfaces",
+      "fail: 203.0.113.9 is on away, which is down",
+      "warn: 203.0.113.10 is on lo: only this machine itself is sure to reach it",
+      "fail: nowhere.invalid cannot be resolved",
+    ]);
+    expect(named(findings, "rp_filter", "warn")[0]?.message).toMatch(/^strict on eth0/);
   });
 
   test("the guard that is off, lax permissions, a daemon that does not run", async () => {

@@ -1,0 +1,94 @@
+/** A packet from or to some stranger's address, at one place of its way, as rules see it. */
+export interface Packet {
+  readonly family: 4 | 6;
+  readonly protocol: "tcp" | "udp";
+  /** As conntrack calls it. */
+  readonly state: "new" | "established";
+  /** The port that it comes from; undefined = any. */
+  readonly sourcePort: number | undefined;
+  /** The port that it goes to by now, and the one that it was sent to; undefined = any. */
+  readonly port: number | undefined;
+  readonly sentTo: number | undefined;
+  /** Where it goes to by now; undefined = not known. */
+  readonly to: string | undefined;
+  /** For this machine itself. */
+  readonly local: boolean;
+  /** Its destination was translated on the way; `led`: by Tock, for a service with `to`. */
+  readonly translated: boolean;
+  readonly led: boolean;
+  /** The interfaces that it comes in by and goes out by; undefined = not known, or none. */
+  readonly from: string | undefined;
+  readonly out: string | undefined;
+}
+
+/**
+ * Whether a rule is about a packet. `some`: about that of some clients, such as those of one network. `most`: of all but some.
+ * `unknown`: it asks for something that cannot be told from outside of the kernel, or that this program does not know.
+ */
+export type Match = "all" | "none" | "some" | "most" | "unknown";
+
+type End =
+  | { readonly kind: "accept" | "drop" | "return" | "next" | "unknown" }
+  | { readonly kind: "translate"; readonly to: string | undefined; readonly port: number | undefined };
+export type Verdict = End | { readonly kind: "jump" | "goto"; readonly chain: string };
+
+/** A rule in the firewall's own words, and what it says of a packet. */
+export interface Rule {
+  readonly text: string;
+  readonly chain: string;
+  readonly judge: (packet: Packet) => { readonly match: Match; readonly verdict: Verdict };
+}
+
+export type Chains = ReadonlyMap<string, readonly Rule[]>;
+
+/** What becomes of a packet in a base chain: by which rule (undefined = the policy), and what made that unsure on the way. */
+export interface Outcome {
+  readonly verdict: End;
+  readonly rule: Rule | undefined;
+  readonly doubts: readonly Doubt[];
+  /** The chains that it went through. */
+  readonly path: readonly string[];
+}
+
+export interface Doubt {
+  readonly rule: Rule;
+  readonly match: Exclude<Match, "all" | "none">;
+  /** What would become of the packet if the rule was about it. */
+  readonly kind: "accept" | "drop" | "return" | "unknown";
+}
+
+function lessSure(doubt: Doubt): Doubt {
+  return { ...doubt, match: doubt.match === "unknown" ? "unknown" : "some" };
+}
+
+const DEEPEST = 32;
+
+/** Sends a packet through a base chain. */
+export function walk(chains: Chains, base: string, packet: Packet): Outcome {
+  const doubts: Doubt[] = [];
+  const path: string[] = [];
+  const through = (chain: string, depth: number): Pick<Outcome, "verdict" | "rule"> => {
+    path.push(chain);
+    for (const rule of depth > DEEPEST ? [] : (chains.get(chain) ?? [])) {
+      const { match, verdict } = rule.judge(packet);
+      if (match === "none" || verdict.kind === "next") continue;
+      const isSure = match === "all" && verdict.kind !== "unknown";
+      const mark = doubts.length;
+      const end: Pick<Outcome, "verdict" | "rule"> =
+        "chain" in verdict ? through(verdict.chain, depth + 1) : { verdict, rule };
+      const { kind } = end.verdict;
+      if (isSure) {
+        if (kind !== "return" || verdict.kind !== "jump") return end;
+        continue;
+      }
+      const within = doubts.splice(mark);
+      const doubt = match === "all" ? "unknown" : match;
+      if (verdict.kind === "return") doubts.push({ rule, match: doubt, kind: "return" });
+      // What is unsure within what is unsure is about fewer packets still.
+      else if (kind === "return") doubts.push(...within.map(lessSure));
+      else doubts.push({ rule, match: doubt, kind: kind === "accept" || kind === "drop" ? kind : "unknown" });
+    }
+    return { verdict: { kind: "return" }, rule: undefined };
+  };
+  return { ...through(base, 0), doubts, path };
+}
