@@ -20,7 +20,7 @@ ssh="openssh-client openssh-server"
 watchers="nmap tcpdump"
 knockers="hping3 netcat-openbsd knockd fwknop-client fwknop-server openssl"
 codes="oathtool zbar-tools"
-firewalls="ufw firewalld debootstrap"
+firewalls="ufw firewalld fail2ban docker.io containerd busybox-static debootstrap"
 manuals="man-db groff"
 shells="zsh fish"
 browsers="chromium firefox-esr"
@@ -86,7 +86,11 @@ install_packages() {
   rm -f "$log"
   daemons=
   for package in "$@"; do
-    case $package in openssh-server | knockd | fwknop-server | ufw | firewalld) daemons="$daemons $package" ;; esac
+    case $package in
+      openssh-server | knockd | fwknop-server | ufw | firewalld | fail2ban | docker.io | containerd)
+        daemons="$daemons $package"
+        ;;
+    esac
   done
   # shellcheck disable=SC2086 # a list of names
   disable_at_boot $daemons

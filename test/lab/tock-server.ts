@@ -19,6 +19,10 @@ export interface ServerSetup {
   readonly tables?: Readonly<Record<string, TomlTable>>;
   /** Makes the state folder a disk of this size ("8M"), which can be filled; seen only by this server's processes. */
   readonly disk?: string;
+  /** The state folder of a server that has ended: this one goes on with it. */
+  readonly state?: string;
+  /** A process whose mount namespace this server's commands run in. */
+  readonly room?: number;
   /** Whom the daemon becomes: it then runs from a copy of the tree that this user can read, whatever the tree's own place. */
   readonly user?: string;
   /** Makes the daemon's environment. */
@@ -31,21 +35,22 @@ export class TockServer {
   readonly config: string;
   readonly state: string;
   #env: Record<string, string> = {};
-  /** Holds the mount namespace in which the state folder is a disk of its own, or the tree is for all to read. */
-  #disk: Process | undefined;
+  /** A process whose mount namespace is the server's: there the state folder is a disk of its own, or the tree is for all to read. */
+  #room: number | undefined;
   #tree: string | undefined;
   #process: Process | undefined;
 
-  private constructor(host: Host) {
+  private constructor(host: Host, state = host.path("state")) {
     this.host = host;
     this.config = host.path("tockd.toml");
-    this.state = host.path("state");
+    this.state = state;
   }
 
   /** Makes the server's identity, writes the configuration and puts the guard on. The daemon is not started yet. */
   static async create(host: Host, setup: ServerSetup = {}): Promise<TockServer> {
-    const server = new TockServer(host);
+    const server = new TockServer(host, setup.state);
     server.#env = (await setup.env?.(host)) ?? {};
+    server.#room = setup.room;
     if (setup.disk !== undefined) await server.#mountDisk(setup.disk);
     if (setup.user !== undefined) await server.#mountTree();
     const flags = [
@@ -56,7 +61,7 @@ export class TockServer {
       "--address",
       host.address.v4,
     ];
-    await server.must("init", ...flags);
+    if (setup.state === undefined) await server.must("init", ...flags);
     await server.configure(setup);
     await server.must("guard", "on");
     return server;
@@ -87,12 +92,12 @@ export class TockServer {
 
   /** Runs a command of tockd with this server's configuration. */
   command(...args: string[]): Promise<Output> {
-    return this.host.run(this.#where(tockd(...args, "--config", this.config)));
+    return this.host.run(this.#where(tockd(...args, "--config", this.config)), { timeout: 60_000 });
   }
 
   /** Like {@link command}; anything but exit code 0 throws. Gives standard output. */
   async must(...args: string[]): Promise<string> {
-    return await this.host.must(this.#where(tockd(...args, "--config", this.config)));
+    return await this.host.must(this.#where(tockd(...args, "--config", this.config)), { timeout: 60_000 });
   }
 
   /** Starts the daemon and waits until it answers. */
@@ -157,8 +162,7 @@ export class TockServer {
 
   async #mountDisk(size: string): Promise<void> {
     const script = `mkdir ${this.state} && mount -t tmpfs -o size=${size},mode=700 tmpfs ${this.state} && echo mounted`;
-    this.#disk = this.host.start(["sh", "-c", `${script} && exec sleep infinity`]);
-    await this.#disk.waitFor(/mounted/);
+    await this.#enter(`${script} && exec sleep infinity`);
   }
 
   async #mountTree(): Promise<void> {
@@ -167,14 +171,20 @@ export class TockServer {
       (part) => `mkdir -p ${tree}/${part} && mount --bind ${REPOSITORY}${part} ${tree}/${part}`,
     );
     const script = [...mounts, `cp ${REPOSITORY}package.json ${tree}`, "echo mounted", "exec sleep infinity"];
-    this.#disk = this.host.start(["sh", "-c", script.join(" && ")]);
-    await this.#disk.waitFor(/mounted/);
+    await this.#enter(script.join(" && "));
     this.#tree = `${tree}/`;
   }
 
+  /** Commands run from now on where this script has mounted something; it goes on for as long as that is there. */
+  async #enter(script: string): Promise<void> {
+    const holder = this.host.start(["sh", "-c", script]);
+    await holder.waitFor(/mounted/);
+    this.#room = holder.pid;
+  }
+
   #where(argv: Argv): Argv {
-    if (this.#disk === undefined) return argv;
-    return ["nsenter", "--target", String(this.#disk.pid), "--mount", "--", ...argv];
+    if (this.#room === undefined) return argv;
+    return ["nsenter", "--target", String(this.#room), "--mount", "--", ...argv];
   }
 
   /** Adds a device and enrols it on a client host. The profile is called `server`. */

@@ -1,0 +1,4 @@
+import { tryFixtures } from "../support/fixtures.ts";
+import { RULESETS } from "../lab/firewalls/rulesets.ts";
+
+tryFixtures(RULESETS);
