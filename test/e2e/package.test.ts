@@ -236,6 +236,23 @@ describe("the Debian package, in a system that has nothing else", () => {
         expect(await machine.isActive("tockd")).toBe(true);
       });
 
+      test("with iptables-legacy too, whose lock is root's", async () => {
+        const use = async (variant: string): Promise<void> => {
+          await machine.must(["tockd", "guard", "off"]);
+          for (const program of ["iptables", "ip6tables"]) {
+            const path = `/usr/sbin/${program}-${variant}`;
+            await machine.must(["update-alternatives", "--set", program, path]);
+          }
+          await machine.must(["systemctl", "restart", "tockd"]);
+          await machine.must(["tockd", "guard", "on", "--unchecked"]);
+        };
+        await use("legacy");
+        expect(await machine.isActive("tockd")).toBe(true);
+        expect(await machine.must(["iptables-legacy-save", "-t", "mangle"])).toMatch(/TOCK/i);
+        expect(await (await agentOf(stranger)).probe()).toBe("filtered");
+        await use("nft");
+      });
+
       test("at boot the guard is up before the network: the port is not open for a moment", async () => {
         // As every network manager does it: after network-pre.target, before network.target.
         const unit = `[Unit]
