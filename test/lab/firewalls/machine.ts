@@ -1,6 +1,7 @@
-import type { Argv, Output, RunOptions } from "../exec.ts";
+import { type Argv, type Output, type RunOptions, run } from "../exec.ts";
 import type { Host } from "../host.ts";
 import type { Process } from "../process.ts";
+import { eventually } from "../wait.ts";
 
 /** What programs that manage firewalls write to: each machine has a copy of these folders, or begins with an empty one. */
 const COPIED = ["/etc/alternatives", "/etc/default", "/etc/fail2ban", "/etc/firewalld", "/etc/ufw"];
@@ -75,5 +76,15 @@ export class FirewallMachine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#holder.stop("SIGKILL");
+    await this.#removeGroups();
+  }
+
+  /** Control groups of this name, which Docker's are in, stay when their processes are gone. */
+  async #removeGroups(): Promise<void> {
+    const branch = `/mnt/${this.host.namespace}`;
+    const script = `mount -t cgroup2 cgroup2 /mnt && { [ ! -e ${branch} ] || find ${branch} -depth -type d -exec rmdir {} +; }`;
+    const isGone = async (): Promise<boolean> =>
+      (await run(["unshare", "--mount", "sh", "-c", script])).code === 0;
+    await eventually("its control groups are empty", isGone);
   }
 }
