@@ -56,6 +56,7 @@ describe("tockd init", () => {
       state,
       socket: "/run/x.sock",
       reply: "authenticated",
+      user: "tock",
     });
     expect(services.map(({ name, ports }) => [name, ports.map(({ first }) => Number(first))])).toEqual([
       ["ssh", [2222]],
