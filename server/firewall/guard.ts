@@ -12,7 +12,8 @@ import type { Door } from "../core/knock-rules.ts";
  *
  * 0. Where the guard is on trial: everything passes before and after its time. So it ends though nobody is left to end it.
  * 1. Loopback passes. 2. What is not addressed to this machine passes. Where a service asks for it (`forward`), a port of it is
- *    looked at as in 4, 6 and 7, and so is what a host behind this machine sends from it that belongs to no connection.
+ *    looked at as in 4, 6 and 7, and so is what a host behind this machine sends from it that belongs to no connection. The latter
+ *    goes for hosts that a service leads to as well.
  * 3. The SPA port is dropped. Even what belongs to a known flow: Tock's own reply would make it one.
  * 4. Packets of established connections pass. 5. The knock range is dropped, after a look at the walks if the kernel follows knocks.
  * 6. Sources that never need a grant pass, where the owner names any. So this holds without a daemon, too.
@@ -78,6 +79,11 @@ export function shapeOf(plan: GuardPlan): Shape {
     widths: plan.widths ?? [],
     walk: plan.walk && { ports: portsOf(plan.walk.ranges), doors: plan.walk.doors },
   };
+}
+
+/** Other hosts of one family that ports lead to. */
+export function targetsOf({ services }: Shape, family: 4 | 6): Target[] {
+  return services.flatMap(({ to }) => to.filter((target) => target.family === family));
 }
 
 /** By family, none within another. What is no network is left out. */

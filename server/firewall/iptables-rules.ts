@@ -1,6 +1,6 @@
 import { endpointOf } from "../core/target.ts";
 import { type GrantSet, nameOf, setsOf } from "./grant-set.ts";
-import type { Chains, Ports, Shape, Span } from "./guard.ts";
+import { type Chains, type Ports, type Shape, type Span, targetsOf } from "./guard.ts";
 import { doorOf, WALK_CHAIN } from "../rules/names.ts";
 import { COUNTER_LIMIT } from "./ipset-store.ts";
 
@@ -96,23 +96,29 @@ function inputRules(shape: Shape): string[] {
 
 /**
  * Of what is not addressed to this machine. A connection that was cut goes on from within as one that conntrack picks up in
- * the middle; the other side's packets would then belong to it.
+ * the middle; the other side's packets would then belong to it. So it would where a service leads to another host: once
+ * masqueraded, the connection from there looks like the one that was led.
  */
 function routedRules(shape: Shape, family: 4 | 6): string[] {
   const guarded = shape.services.flatMap(({ name, ports, forward }) => {
     const where = forward?.[family] ?? [];
     return (where === "anywhere" ? [undefined] : where).map((network) => ({ name, ports, network }));
   });
-  if (guarded.length === 0) return [];
+  const within = [
+    ...guarded.flatMap(({ ports, network }) =>
+      chunks(ports.tcp).map(
+        (list) => `${network === undefined ? "" : `-s ${network} `}-p tcp -m multiport --sports ${list}`,
+      ),
+    ),
+    ...targetsOf(shape, family).flatMap(({ protocol, address, port }) =>
+      protocol === "tcp" ? [`-s ${address} -p tcp -m multiport --sports ${port}`] : [],
+    ),
+  ];
+  if (within.length === 0 && guarded.length === 0) return [];
   const pickedUp = "! --syn -m conntrack --ctstate NEW -j DROP";
   return [
     "-m conntrack --ctstate ESTABLISHED -j RETURN",
-    ...guarded.flatMap(({ ports, network }) =>
-      chunks(ports.tcp).map(
-        (list) =>
-          `${network === undefined ? "" : `-s ${network} `}-p tcp -m multiport --sports ${list} ${pickedUp}`,
-      ),
-    ),
+    ...within.map((source) => `${source} ${pickedUp}`),
     ...allowRules(shape, family),
     ...guarded.flatMap(({ name, ports, network }) =>
       onPorts(ports, `-g ${CHAIN_PREFIX}${name}`).map((rule) =>

@@ -2,7 +2,7 @@ import { endpointOf } from "../core/target.ts";
 import { NFT_WALK } from "../rules/nft.ts";
 import { Address, maskAddress } from "../../shared/address.ts";
 import { type GrantSet, nameOf, setsOf } from "./grant-set.ts";
-import { type Chains, marksOf, type Ports, type Shape, type Span } from "./guard.ts";
+import { type Chains, marksOf, type Ports, type Shape, type Span, targetsOf } from "./guard.ts";
 
 export const TABLE = "tock";
 export const GUARD_CHAIN = "guard";
@@ -98,13 +98,21 @@ function routedRules(shape: Shape): string[] {
       return { name, ports, from: of("saddr"), to: of("daddr") };
     }),
   );
-  if (guarded.length === 0) return [];
+  const within = [
+    ...guarded.flatMap(({ ports, from }) =>
+      ports.tcp.length === 0 ? [] : [`${from} tcp sport { ${listOf(ports.tcp)} }`],
+    ),
+    ...([4, 6] as const).flatMap((family) =>
+      targetsOf(shape, family).flatMap(({ protocol, address, port }) =>
+        protocol === "tcp" ? [`${family === 4 ? "ip" : "ip6"} saddr ${address} tcp sport ${port}`] : [],
+      ),
+    ),
+  ];
+  if (within.length === 0 && guarded.length === 0) return [];
   const pickedUp = "tcp flags & (fin | syn | rst | ack) != syn ct state new drop";
   return [
     "ct state established return",
-    ...guarded.flatMap(({ ports, from }) =>
-      ports.tcp.length === 0 ? [] : [`${from} tcp sport { ${listOf(ports.tcp)} } ${pickedUp}`],
-    ),
+    ...within.map((source) => `${source} ${pickedUp}`),
     ...allowed(shape),
     ...guarded.flatMap(({ name, ports, to }) =>
       onPorts(ports, `goto ${chainOf(name)}`).map((rule) => `${to} ${rule}`),
