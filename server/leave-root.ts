@@ -1,23 +1,8 @@
-import {
-  accessSync,
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  lchownSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  statSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
-import { viewSocket } from "./admin/methods.ts";
+import { constants, statSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Settings } from "./config/settings.ts";
 import { runCommand } from "./firewall/command.ts";
+import { firstThere, handOver, holdsOnlySockets, may } from "./hand-over.ts";
 import type { Log } from "./log.ts";
 import { userIds } from "./sys/accounts.ts";
 import { askingAs, type Identity, mayChangeUser, startAgainAs } from "./sys/privileges.ts";
@@ -41,14 +26,14 @@ export function leaveRoot(settings: Settings, file: string, log: Log): void {
     return;
   }
   const identity = { name, ...ids };
-  const obstacle = mayChangeUser()
-    ? obstacleFor(identity, settings, file)
-    : "it has no CAP_SETUID and CAP_SETGID";
+  const obstacle = whyNot(() => {
+    if (!mayChangeUser()) return "it has no CAP_SETUID and CAP_SETGID";
+    return obstacleFor(identity, settings, file) ?? handOver(identity, settings, file, log);
+  });
   if (obstacle !== undefined) {
     log.warn({ reason: obstacle }, `runs as root: it cannot be user ${name}`);
     return;
   }
-  handOver(identity, settings, file, log);
   const { onGrant, onClose, onAlarm, user } = settings.hooks;
   if (user !== name && [onGrant, onClose, onAlarm].some((hook) => hook !== undefined)) {
     log.warn(
@@ -59,7 +44,7 @@ export function leaveRoot(settings: Settings, file: string, log: Log): void {
   startAgainAs(identity);
 }
 
-/** Why this user could not do the daemon's work, after {@link handOver}; undefined = he can. */
+/** Why this user could not do the daemon's work, once everything is handed over; undefined = he can. */
 function obstacleFor(identity: Identity, settings: Settings, file: string): string | undefined {
   const { server, firewall, metrics } = settings;
   const program = process.argv[1] ?? process.execPath;
@@ -88,56 +73,11 @@ function obstacleFor(identity: Identity, settings: Settings, file: string): stri
   return `iptables-legacy needs ${XTABLES_LOCK}, which is root's; take iptables-nft or the nftables backend`;
 }
 
-function may(path: string, mode: number): boolean {
+/** What stops it, be it an error: a container may allow less than it says. */
+function whyNot(prepare: () => string | undefined): string | undefined {
   try {
-    accessSync(path, mode);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Whether the folder of the socket is missing, or root's and made for nothing but Tock's sockets. */
-function holdsOnlySockets(socket: string): boolean {
-  const folder = dirname(socket);
-  const found = lstatSync(folder, { throwIfNoEntry: false });
-  if (found === undefined) return true;
-  if (!found.isDirectory() || found.uid !== 0) return false;
-  const own = new Set([socket, viewSocket(socket)]);
-  return readdirSync(folder).every((name) => own.has(join(folder, name)));
-}
-
-/** The folder, or the nearest one above it that exists. */
-function firstThere(folder: string): string {
-  return statSync(folder, { throwIfNoEntry: false }) === undefined ? firstThere(dirname(folder)) : folder;
-}
-
-/** Gives the user what an earlier daemon, or `tockd init`, has left to root. Says what it changes. */
-function handOver({ name, uid, gid }: Identity, { server }: Settings, file: string, log: Log): void {
-  const state = lstatSync(server.state, { throwIfNoEntry: false });
-  if (state?.isDirectory() === true && state.uid === 0 && (state.mode & 0o022) === 0) {
-    log.info({ folder: server.state }, `the state folder is user ${name}'s from now on`);
-    // Nobody but root can change anything in here until the last line.
-    for (const entry of readdirSync(server.state)) {
-      const path = join(server.state, entry);
-      const stat = lstatSync(path);
-      if (stat.isFile() && stat.nlink === 1) lchownSync(path, uid, gid);
-    }
-    lchownSync(server.state, uid, gid);
-  }
-  if (holdsOnlySockets(server.socket)) {
-    const folder = dirname(server.socket);
-    mkdirSync(folder, { recursive: true });
-    chmodSync(folder, 0o755);
-    chownSync(folder, uid, gid);
-  }
-  if (askingAs({ name, uid, gid }, () => may(file, R_OK))) return;
-  const descriptor = openSync(file, constants.O_RDONLY);
-  try {
-    log.info({ file }, `group ${gid} may read the configuration from now on`);
-    fchownSync(descriptor, 0, gid);
-    fchmodSync(descriptor, (fstatSync(descriptor).mode & 0o7777) | 0o040);
-  } finally {
-    closeSync(descriptor);
+    return prepare();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }

@@ -48,13 +48,13 @@ export function closeOff(): void {
   process.on("SIGUSR1", () => undefined);
 }
 
-/** Runs `body` with access(2), and nothing else, answering for that user. Needs root. */
+/** Runs `body` with access(2), and nothing else, answering for that user. Needs root; throws where it cannot be that user. */
 export function askingAs<T>({ name, uid, gid }: Identity, body: () => T): T {
   const groups = process.getgroups?.() ?? [];
   process.setgroups?.([gid, ...groupsOf(name)]);
-  setresgid(gid, SAME, SAME);
-  setresuid(uid, SAME, SAME);
   try {
+    must("setresgid", setresgid(gid, SAME, SAME));
+    must("setresuid", setresuid(uid, SAME, SAME));
     return body();
   } finally {
     setresuid(0, SAME, SAME);

@@ -189,6 +189,34 @@ test("what is in the way is said, and the daemon goes on as root", async () => {
     { tables: { metrics: { listen: "127.0.0.1:99" } } },
     /port 99 of \[metrics\] listen is for root$/,
   );
-  await server.inside(["chown", "-R", "2:2", server.state]);
+  const { config, state } = server;
+  await server.inside(["sh", "-c", `mount --bind ${config} ${config}; mount -o remount,bind,ro ${config}`]);
+  await stays({}, /EROFS/);
+  await server.inside(["umount", config]);
+  // The user could put a link to another folder there while it is handed over.
+  const loose = host.path("loose");
+  await mkdir(loose);
+  await chown(loose, ids.uid, ids.gid);
+  await stays(
+    { tables: { server: { socket: `${loose}/run/tockd.sock` } } },
+    /others than root could change [^ ]*loose$/,
+  );
+  for (const path of [state, config]) expect(statSync(path), path).toMatchObject({ uid: 0, gid: 0 });
+  await server.inside(["chown", "-R", "2:2", state]);
   await stays({}, /belongs to user 2$/);
+});
+
+test("a folder that is for all stays so, though a socket is made there", async () => {
+  await using lab = await Lab.create();
+  const [host] = await lab.hosts("server");
+  const folder = host.path("for-all");
+  await mkdir(folder);
+  await chmod(folder, 0o1777);
+  const server = await TockServer.create(
+    host,
+    setup({ tables: { server: { socket: `${folder}/tockd.sock` } } }),
+  );
+  await server.start();
+  expect(statSync(folder)).toMatchObject({ uid: 0, gid: 0, mode: 0o41777 });
+  expect(statSync(`${folder}/tockd.sock`).uid).toBe(ids.uid);
 });
