@@ -40,7 +40,7 @@ describe.skipIf(!hasTools)("docs/examples/tock-knock.sh [needs openssl and od]",
     rmSync(file, { force: true });
     writeFileSync(file, `tock://enroll/1#${base64url(Buffer.from(JSON.stringify(json)))}\n`, { mode });
     const words = [program, "-n", "-s", String(vector.step), file, ...host];
-    return spawnSync("sh", words, { encoding: "utf8", timeout: 5_000 });
+    return spawnSync("sh", words, { encoding: "utf8", timeout: 25_000 });
   };
   const { vectors: all } = vectors("knock-sequence") as { vectors: Vector[] };
 
