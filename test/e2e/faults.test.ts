@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { must } from "../lab/exec.ts";
 import { udpFrame } from "../lab/frame.ts";
@@ -8,6 +9,9 @@ import { BACKENDS } from "../lab/tock-server.ts";
 import { eventually, sleep } from "../lab/wait.ts";
 
 /** A machine's bad days. Afterwards nothing is open that should not be, and the daemon is back in service by itself. */
+
+/** Seconds more that the daemon is stopped for: 120 is as long as a suspended machine. */
+const SUSPENDED = Number(process.env["TOCK_SUSPEND"] ?? 2);
 
 describe.each(BACKENDS)("%s", (backend) => {
   let scene: Scene;
@@ -47,8 +51,8 @@ describe.each(BACKENDS)("%s", (backend) => {
       ),
     );
     await (await scene.client.agent()).frames(scene.client.device, junk);
+    await sleep(SUSPENDED * 1_000);
     await scene.send(scene.client, 4, device.packet());
-    await sleep(2_000);
     expect(await scene.seenByAnyone()).toBe(false);
     scene.daemon.process.signal("SIGCONT");
     await scene.opens(scene.client, 4);
@@ -93,6 +97,54 @@ describe.each(BACKENDS)("%s", (backend) => {
     await opensAgain();
     await link("del", "extra0");
     await shut();
+    await opensAgain();
+    await shut();
+  });
+
+  test("an address that is new, and one that is gone", async () => {
+    const { namespace } = scene.server;
+    const address = (verb: string): Promise<string> =>
+      must(["ip", "-n", namespace, "addr", verb, "192.0.2.77/24", "dev", "eth0"]);
+    await address("add");
+    const agent = await scene.client.agent();
+    const to = { address: "192.0.2.77", port: scene.spa(4).port };
+    await eventually("it opens by the new address", async () => {
+      await agent.udp(to, device.packet());
+      return (await agent.probe(to.address, 22, { timeout: 300 })) === "open";
+    });
+    expect(await (await scene.stranger.agent()).probe(to.address, 22, { timeout: 300 })).toBe("filtered");
+    await address("del");
+    await shut();
+    await opensAgain();
+    await shut();
+  });
+
+  test("rules replaced as a whole by others, as their own services do at a reload", async () => {
+    const empty = ["mangle", "raw", "filter"].map((table) => `*${table}\nCOMMIT\n`).join("");
+    const own =
+      "flush ruleset\ntable inet own { chain input { type filter hook input priority 0; policy accept; }; }\n";
+    for (const [argv, input] of [
+      [["iptables-restore"], empty],
+      [["ip6tables-restore"], empty],
+      [["nft", "-f", "-"], own],
+    ] as const) {
+      await scene.server.must(argv, { input });
+      await shut();
+      for (const family of FAMILIES) await scene.shuts(scene.stranger, family);
+      await opensAgain();
+      await shut();
+    }
+    await scene.server.must(["nft", "delete", "table", "inet", "own"]);
+  });
+
+  test("a configuration replaced by rubbish, and a hangup: it goes on as before, and so does what comes after", async () => {
+    const right = readFileSync(scene.daemon.config);
+    writeFileSync(scene.daemon.config, "no = [configuration");
+    scene.daemon.process.signal("SIGHUP");
+    await opensAgain();
+    await shut();
+    writeFileSync(scene.daemon.config, right);
+    expect((await scene.daemon.command("reload")).code).toBe(0);
     await opensAgain();
     await shut();
   });

@@ -42,7 +42,7 @@ function done(world: World): void {
 
 /** The machine stood still for 20 seconds: nothing is known, so nothing is counted. */
 function isStall(why: string): boolean {
-  return /timed out|no answer in time/.test(why);
+  return /timed out|no answer in time|did not say within/.test(why);
 }
 
 function giveUp(error: unknown): undefined {

@@ -25,7 +25,7 @@ export interface ServerSetup {
   readonly room?: number;
   /** Whom the daemon becomes: it then runs from a copy of the tree that this user can read, whatever the tree's own place. */
   readonly user?: string;
-  /** Makes the daemon's environment. */
+  /** Makes the environment of the daemon and of its commands. */
   readonly env?: (host: Host) => Promise<Record<string, string>>;
 }
 
@@ -92,12 +92,12 @@ export class TockServer {
 
   /** Runs a command of tockd with this server's configuration. */
   command(...args: string[]): Promise<Output> {
-    return this.host.run(this.#where(tockd(...args, "--config", this.config)), { timeout: 60_000 });
+    return this.host.run(this.#where(tockd(...args, "--config", this.config)), { env: this.#env, timeout: 60_000 });
   }
 
   /** Like {@link command}; anything but exit code 0 throws. Gives standard output. */
   async must(...args: string[]): Promise<string> {
-    return await this.host.must(this.#where(tockd(...args, "--config", this.config)), { timeout: 60_000 });
+    return await this.host.must(this.#where(tockd(...args, "--config", this.config)), { env: this.#env, timeout: 60_000 });
   }
 
   /** Starts the daemon and waits until it answers. */

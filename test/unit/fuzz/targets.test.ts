@@ -9,6 +9,8 @@ import { TARGETS } from "../../fuzz/targets.ts";
 const EXECUTIONS = 1_000;
 const FRESH = Number(process.env["TOCK_FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
 
+console.log(`the new seed of this run: TOCK_FUZZ_SEED=${FRESH}`);
+
 test.each(TARGETS.map((target) => [target.name, target] as const))("%s", (name, target) => {
   const corpus = kept(name);
   for (const { name: file, input } of corpus) {
