@@ -92,12 +92,18 @@ export class TockServer {
 
   /** Runs a command of tockd with this server's configuration. */
   command(...args: string[]): Promise<Output> {
-    return this.host.run(this.#where(tockd(...args, "--config", this.config)), { env: this.#env, timeout: 60_000 });
+    return this.host.run(this.#where(tockd(...args, "--config", this.config)), {
+      env: this.#env,
+      timeout: 60_000,
+    });
   }
 
   /** Like {@link command}; anything but exit code 0 throws. Gives standard output. */
   async must(...args: string[]): Promise<string> {
-    return await this.host.must(this.#where(tockd(...args, "--config", this.config)), { env: this.#env, timeout: 60_000 });
+    return await this.host.must(this.#where(tockd(...args, "--config", this.config)), {
+      env: this.#env,
+      timeout: 60_000,
+    });
   }
 
   /** Starts the daemon and waits until it answers. */
