@@ -77,10 +77,13 @@ Examples:
       const loaded = loadSettings(file);
       if (loaded.ok) unwrap(await byDaemon(loaded.value, "guard-off", (keeper) => keeper.off()));
       else {
-        for (const backend of ["iptables", "nftables"] as const) {
+        // Either takes out what the other has left; not every machine has both.
+        const offBy = (backend: "iptables" | "nftables"): ReturnType<typeof byDaemon> => {
           const settings = { ...settingsDespiteMistakes(file), firewall: { backend, allow: [] } };
-          unwrap(await byDaemon(settings, "guard-off", (keeper) => keeper.off()));
-        }
+          return byDaemon(settings, "guard-off", (keeper) => keeper.off());
+        };
+        const off = await offBy("nftables");
+        if (!off.ok) unwrap(await offBy("iptables"));
         ui.note(`tock: warning: ${file} cannot be used: tockd check\n`);
       }
       const off = { guard: "off", trial: null };

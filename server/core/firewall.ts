@@ -70,7 +70,7 @@ export interface Firewall {
   readonly name: "iptables" | "nftables" | "dry-run";
   /** Puts the guard in, atomically; again with another plan replaces the rules and keeps the grants. */
   guardOn(plan: GuardPlan): Result<void>;
-  /** Takes out the guard, its sets and so every grant. Nothing is left. */
+  /** Takes out the guard, its sets and so every grant, also what another backend has left. Nothing is left. */
   guardOff(): Result<void>;
   /** What the kernel holds now, compared with the plan last put in (or given). */
   guardState(plan: GuardPlan): Result<GuardState>;

@@ -77,7 +77,9 @@ export class IptablesFirewall implements Firewall {
 
   guardOff(): Result<void> {
     const gone = this.#tables.remove();
-    return gone.ok ? this.#destroyStale([]) : gone;
+    if (!gone.ok) return gone;
+    const alone = removeGuardsBeside(this.#tables, this.#socket, this.#log);
+    return alone.ok ? this.#destroyStale([]) : alone;
   }
 
   guardState(plan: GuardPlan): Result<GuardState> {

@@ -76,7 +76,7 @@ export class NftablesFirewall implements Firewall {
     const gone = deleteTable(this.#socket);
     if (!gone.ok) return err(refusal("nft delete table inet tock", gone.error));
     this.#owned = false;
-    return ok(undefined);
+    return removeOtherGuards("table", this.#socket, this.#log);
   }
 
   guardState(plan: GuardPlan): Result<GuardState> {

@@ -1,3 +1,4 @@
+import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import type { NetlinkSocket } from "../sys/netlink.ts";
 import type { Log } from "./command.ts";
@@ -12,7 +13,7 @@ type Place = "table" | IptablesKind;
 
 /**
  * Takes out guards that another backend has left, after a change of the configuration: a drop wins over everything, so a guard
- * that no grant reaches any more would lock everybody out. To be called when the new guard is in.
+ * that no grant reaches any more would lock everybody out. To be called when the new guard is in, or the own one is out.
  */
 export function removeOtherGuards(own: Place, socket: NetlinkSocket, log: Log): Result<void> {
   if (own !== "table") {
@@ -29,7 +30,14 @@ export function removeOtherGuards(own: Place, socket: NetlinkSocket, log: Log): 
     const gone = new IptablesTables({ variant, socket, log }).removeLeft();
     if (!gone.ok) return gone;
   }
-  return own === "table" ? destroyGrantSets(socket) : ok(undefined);
+  if (own !== "table") return ok(undefined);
+  const cleared = destroyGrantSets(socket);
+  if (cleared.ok) return cleared;
+  // Rules hold these sets still: of iptables-legacy, which are told to root alone, and this is not root.
+  const gone = new IptablesTables({ variant: "-legacy", socket, log }).remove();
+  if (gone.ok) return destroyGrantSets(socket);
+  const message = `a guard of iptables-legacy is left, and cannot be taken out: ${gone.error.message}`;
+  return err(new TockError("firewall", message, "as root: tockd guard restore"));
 }
 
 /** The same for a guard in tables of iptables, which say themselves whose they are. */

@@ -75,7 +75,10 @@ export class RecentFirewall implements Firewall, KnockRules {
   }
 
   guardOff(): Result<void> {
-    return this.#tables.remove();
+    const gone = this.#tables.remove();
+    if (!gone.ok) return gone;
+    const alone = removeGuardsBeside(this.#tables, this.#socket, this.#log);
+    return alone.ok ? destroyGrantSets(this.#socket) : alone;
   }
 
   guardState(plan: GuardPlan): Result<GuardState> {

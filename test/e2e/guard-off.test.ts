@@ -1,6 +1,6 @@
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { tock } from "../lab/programs.ts";
+import { tock, tockd } from "../lab/programs.ts";
 import { Scene } from "../lab/scene.ts";
 import { SshServer } from "../lab/sshd.ts";
 import { BACKENDS } from "../lab/tock-server.ts";
@@ -65,10 +65,16 @@ describe.each(BACKENDS)("%s", (backend) => {
     expect(await daemon.must("guard", "status")).toBe("guard: on\n");
   });
 
-  test("it goes off also where the configuration has mistakes", async () => {
+  test("it goes off also where the configuration has mistakes, without programs of the other backend", async () => {
+    const { daemon, server } = scene;
     expect(await scene.sees(scene.client, 4)).toBe(false);
-    await appendFile(scene.daemon.config, "mistake = \n");
-    const { code, stdout, stderr } = await scene.daemon.command("guard", "off");
+    await appendFile(daemon.config, "mistake = \n");
+    const off = tockd("guard", "off", "--config", daemon.config);
+    const hide =
+      backend === "nftables" ? "mount -t tmpfs none /usr/sbin" : "mount --bind /bin/false /usr/sbin/nft";
+    const { code, stdout, stderr } = await server.run(["sh", "-c", `${hide} && exec "$@"`, "sh", ...off], {
+      timeout: 60_000,
+    });
     expect([code, stdout]).toEqual([0, expect.stringMatching(/^guard: off/)]);
     expect(stderr).toMatch(/^tock: warning: .* cannot be used: tockd check\n$/);
     expect(await scene.sees(scene.client, 4)).toBe(true);
