@@ -95,7 +95,8 @@ export function serviceNamed(info: ServerInfo, name: string | undefined): Servic
   if (name !== undefined && !parseServiceName(name).ok)
     checked("service", parseServiceName(name), "service name: ");
   const known = info.services.map((candidate) => candidate.name).join(", ");
-  throw new TockError("not-found", `this profile has no service ${quote(name ?? "")}`, `it has: ${known}`);
+  const hint = `it has: ${known}; for one that is new on the server, a new link: tockd device rotate ${info.device}`;
+  throw new TockError("not-found", `this profile has no service ${quote(name ?? "")}`, hint);
 }
 
 /** The value, or its error as one of usage that names the option. */

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { makeProgram } from "../../server/main.ts";
 import { VERSION } from "../../shared/version.ts";
-import { bold, heading, item, subheading, text, title, usage } from "./roff.ts";
+import { bold, example, heading, item, paragraph, subheading, text, title, usage } from "./roff.ts";
 
 /** tockd(8), from what the program knows of its commands. */
 export function tockdPage(): string {
@@ -66,7 +66,28 @@ function pagesOf(command: Command, before: readonly string[]): string[] {
     subheading([...words, ...operands].join(" ")),
     `${text(`${description.slice(0, 1).toUpperCase()}${description.slice(1)}.`)}\n`,
     ...optionsOf(command),
+    ...helpAfter(command),
   ];
+}
+
+/** What `--help` says below the options: indented lines stand as they are, the rest is running text. */
+function helpAfter(command: Command): string[] {
+  const written: string[] = [];
+  command.configureOutput({ writeOut: (words) => void written.push(words) }).outputHelp();
+  const [, ...after] = written;
+  return after
+    .join("")
+    .split(/\n{2,}/)
+    .flatMap((part) => {
+      const lines = part.split("\n").filter((line) => line.trim() !== "");
+      const isTerm = (line: string): boolean => !line.startsWith("  ");
+      const running = lines.filter(isTerm).join(" ");
+      const standing = lines.filter((line) => !isTerm(line)).map((line) => line.slice(2));
+      return [
+        ...(running === "" ? [] : [paragraph(text(running))]),
+        ...(standing.length === 0 ? [] : [example(standing.join("\n"))]),
+      ];
+    });
 }
 
 function optionsOf(command: Command): string[] {

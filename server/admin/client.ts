@@ -66,5 +66,7 @@ export async function lookAtDaemon<M extends (typeof LOOKING)[number]>(
 ): Promise<Result<Methods[M]["value"]>> {
   const told = await callDaemon(path, method, params, onLine, signal);
   if (told.ok || told.error.code !== "permission") return told;
-  return callDaemon(viewSocket(path), method, params, onLine, signal);
+  const seen = await callDaemon(viewSocket(path), method, params, onLine, signal);
+  // No second socket: what there is to say is about the one that was named.
+  return !seen.ok && seen.error.code === "not-found" ? told : seen;
 }

@@ -10,7 +10,10 @@ export function addCheck(program: Command, { ui }: Context): void {
     .command("check")
     .description("check the configuration and report every mistake in it")
     .option("--json", "print the mistakes as JSON")
-    .addHelpText("after", "\nExit codes: 0 no mistakes, 1 the file cannot be read, 2 mistakes\n")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 no mistakes, 1 the file cannot be read, 2 mistakes\n\nExample:\n  tockd check && tockd reload\n",
+    )
     .action((flags: { readonly json?: boolean }, command: Command) => {
       const file = configFile(command);
       const settings = loadSettings(file);

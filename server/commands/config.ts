@@ -9,6 +9,10 @@ export function addConfig(program: Command, { ui }: Context): void {
     .command("config")
     .description("print the configuration in effect, with every default, as TOML")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  tockd config | grep max_ttl\n  tockd config --json | jq .services\n",
+    )
     .action((flags: { readonly json?: boolean }, command: Command) => {
       const settings = settingsOf(command);
       ui.out(flags.json ? json(settingsDocument(settings)) : formatSettings(settings));

@@ -16,6 +16,7 @@ export function addDeviceChange(parent: Command, context: Context): void {
     .description("forget a device and its secrets; its open grants are closed")
     .argument("<user/device>")
     .option("--json", "print JSON")
+    .addHelpText("after", "\nExample:\n  tockd device remove alice/phone\n")
     .action(async (name: string, flags: JsonFlag, command: Command) => {
       const settings = settingsOf(command);
       const id = deviceArgument(name);
@@ -39,6 +40,7 @@ function addSwitch(parent: Command, { ui }: Context, verb: "enable" | "disable",
     .description(description)
     .argument("<user/device>")
     .option("--json", "print JSON")
+    .addHelpText("after", `\nExample:\n  tockd device ${verb} alice/phone\n`)
     .action(async (name: string, flags: JsonFlag, command: Command) => {
       const settings = settingsOf(command);
       const id = deviceArgument(name);

@@ -16,6 +16,7 @@ export function addDeviceList(parent: Command, context: Context): void {
     .command("list")
     .description("every device: state, age of its secret, last use and from where")
     .option("--json", "print JSON")
+    .addHelpText("after", "\nExamples:\n  tockd device list\n  tockd device list --json | jq length\n")
     .action(async (flags: Flags, command: Command) => {
       const settings = settingsOf(command);
       const { devices } = await withStore(settings, (store) => unwrap(store.loadAll()));
@@ -30,6 +31,7 @@ export function addDeviceList(parent: Command, context: Context): void {
     .description("everything about one device but its secrets")
     .argument("<user/device>")
     .option("--json", "print JSON")
+    .addHelpText("after", "\nExample:\n  tockd device show alice/phone\n")
     .action(async (name: string, flags: Flags, command: Command) => {
       const settings = settingsOf(command);
       const id = deviceArgument(name);

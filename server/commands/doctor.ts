@@ -26,7 +26,10 @@ export function addDoctor(program: Command, context: Context): void {
     .command("doctor")
     .description("look for everything that goes wrong in practice, and say what to do; changes nothing")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit codes: 0 nothing fails (there may be warnings), 1 something fails\n")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 nothing fails (there may be warnings), 1 something fails\n\nExample:\n  tockd doctor --json | jq .\n",
+    )
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
       const findings = await examine(configFile(command), context);
       if (flags.json === true) ui.out(json(findings));

@@ -6,8 +6,8 @@ import { callDaemon } from "../admin/client.ts";
 import type { GrantView } from "../admin/methods.ts";
 import { formatDuration, parseDuration } from "../config/duration.ts";
 import { json, table } from "../ui.ts";
-import { type Context, settingsOf } from "./context.ts";
-import { look, SOCKET_FLAG } from "./look.ts";
+import type { Context } from "./context.ts";
+import { look, SOCKET_FLAG, socketOf } from "./look.ts";
 
 /** The longest lifetime that the configuration allows as well. */
 const MOST = seconds(65_535);
@@ -20,6 +20,7 @@ export function addGrants(program: Command, context: Context): void {
     .description("what is open: who, what, from where, for how long yet")
     .option(...SOCKET_FLAG)
     .option("--json", "print JSON")
+    .addHelpText("after", "\nExamples:\n  tockd grants\n  tockd grants --json | jq -r '.[].address'\n")
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
       const grants = await look(command, "grants", undefined);
       if (flags.json === true) return ui.out(json(grants));
@@ -43,7 +44,7 @@ export function addGrants(program: Command, context: Context): void {
         flags: { readonly for?: string; readonly json?: boolean },
         command: Command,
       ) => {
-        const { socket } = settingsOf(command).server;
+        const socket = socketOf(command);
         const span = flags.for === undefined ? undefined : lifetimeFlag(flags.for);
         const params = { user, service, address, seconds: span ?? null };
         const { lifetime } = unwrap(await callDaemon(socket, "grant", params));
@@ -67,7 +68,7 @@ export function addGrants(program: Command, context: Context): void {
         flags: { readonly kill?: boolean; readonly json?: boolean },
         command: Command,
       ) => {
-        const { socket } = settingsOf(command).server;
+        const socket = socketOf(command);
         const params = { target, kill: flags.kill === true };
         const { ended, cut } = unwrap(await callDaemon(socket, "revoke", params));
         if (flags.json === true) return ui.out(json({ ended, cut }));

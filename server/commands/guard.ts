@@ -15,6 +15,7 @@ import { sshSession } from "../sys/ssh-session.ts";
 import { Failures, json } from "../ui.ts";
 import { configFile, type Context, settingsOf } from "./context.ts";
 import { type OnFlags, startTrial, trialSeconds } from "./guard-trial.ts";
+import { socketOf } from "./look.ts";
 import { settingsDespiteMistakes } from "./way-back.ts";
 
 /** `tockd guard on|off|status`: through the running daemon, or without one by itself. */
@@ -57,8 +58,12 @@ Examples:
     .description("keep a guard that is on trial; from a session that came in through Tock since then")
     .option("--force", "without that: at the console, or where you know another way in")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  tockd guard confirm           in a new SSH session, after tock open\n  tockd guard confirm --force   at the console\n",
+    )
     .action(async (flags: { readonly force?: boolean; readonly json?: boolean }, command: Command) => {
-      const { socket } = settingsOf(command).server;
+      const socket = socketOf(command);
       const session = flags.force === true ? null : sshSession();
       if (session === undefined) {
         const hint =
@@ -72,6 +77,10 @@ Examples:
     .command("off")
     .description("take the guard and every grant out of the firewall")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nIt needs no daemon, and works where the configuration has mistakes.\n\nExample:\n  tockd guard off\n",
+    )
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
       const file = configFile(command);
       const loaded = loadSettings(file);
@@ -92,6 +101,7 @@ Examples:
   guard
     .command("restore")
     .description("at boot, before the network: put the guard on if it was on; without that, do nothing")
+    .addHelpText("after", "\nExample:\n  tockd guard restore   what tock-guard.service does\n")
     .action((_flags: unknown, command: Command) => {
       const loaded = loadSettings(configFile(command));
       const settings = loaded.ok ? loaded.value : settingsDespiteMistakes(configFile(command));
@@ -108,6 +118,10 @@ Examples:
     .command("status")
     .description("on, off or damaged, as the kernel has it; exit code 1 unless it is on")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      '\nExamples:\n  tockd guard status\n  tockd guard status >/dev/null || echo "the ports may be open"\n',
+    )
     .action((flags: { json?: boolean }, command: Command) => {
       const { state, trial, allow } = unwrap(stateOf(settingsOf(command)));
       const left =

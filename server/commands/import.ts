@@ -26,6 +26,7 @@ export function addImport(program: Command, context: Context): void {
   shared(parent.command("knockd <knockd.conf>"))
     .description("services and one user who may knock, of /etc/knockd.conf")
     .option("--user <name>", "the user who gets the services", "owner")
+    .addHelpText("after", "\nExample:\n  tockd import knockd /etc/knockd.conf --user alice > tockd.toml\n")
     .action((file: string, flags: Flags) => {
       const user = flags.user ?? "owner";
       if (!isName(user)) {
@@ -37,6 +38,10 @@ export function addImport(program: Command, context: Context): void {
     });
   shared(parent.command("fwknop <access.conf> [fwknopd.conf]"))
     .description("services and a user for each stanza, of /etc/fwknop/access.conf")
+    .addHelpText(
+      "after",
+      "\nExample:\n  tockd import fwknop /etc/fwknop/access.conf /etc/fwknop/fwknopd.conf > tockd.toml\n",
+    )
     .action((file: string, second: string | undefined, flags: Flags) => {
       const imported = importFwknop(read(file), second === undefined ? undefined : read(second));
       tell(file, imported, flags, context);

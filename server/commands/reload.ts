@@ -20,10 +20,13 @@ Everything takes effect, or, where there is a mistake, nothing. Users and servic
 grants. The state folder, the socket, the engine, the backend and [metrics] listen take a restart. SIGHUP does the same.
 
 Exit codes: 0 done, 1 could not be done, 2 the configuration has mistakes; the daemon goes on with the old one
+
+Example:
+  tockd check && tockd reload
 `,
     )
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
-      const { changed, mistakes } = unwrap(await callDaemon(socketOf(command), "reload", undefined));
+      const { changed, mistakes } = unwrap(await callDaemon(socketOf(command, true), "reload", undefined));
       if (flags.json === true) ui.out(json({ changed, mistakes }));
       if (mistakes.length > 0) {
         throw new Failures(mistakes.map(({ code, message, hint }) => new TockError(code, message, hint)));
@@ -35,6 +38,7 @@ Exit codes: 0 done, 1 could not be done, 2 the configuration has mistakes; the d
     .command("metrics")
     .description("the running daemon's figures, as Prometheus reads them")
     .option(...SOCKET_FLAG)
+    .addHelpText("after", "\nExample:\n  tockd metrics | grep tock_grants_open\n")
     .action(async (_flags: object, command: Command) => {
       ui.out(await look(command, "metrics", undefined));
     });

@@ -28,6 +28,7 @@ Steps: now, next, previous, window (all that are accepted now), or a step's numb
 
 Whoever reads what this prints can open with it until it runs out: keep it as you would a password.
 
+Examples:
   tockd rules | iptables-restore --noflush
   tockd rules --format ip6tables-restore | ip6tables-restore --noflush
   tockd rules --format nft | nft -f -

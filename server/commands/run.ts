@@ -16,7 +16,7 @@ export function addRun(program: Command): void {
     .option("--verbose", "log every change of the firewall too")
     .addHelpText(
       "after",
-      "\nSignals:\n  SIGHUP           read the configuration anew, as tockd reload does\n  SIGTERM, SIGINT  stop; the guard and open grants stay as they are\n",
+      "\nSignals:\n  SIGHUP           read the configuration anew, as tockd reload does\n  SIGTERM, SIGINT  stop; the guard and open grants stay as they are\n\nExample:\n  tockd run --human --verbose\n",
     )
     .action(async (flags: { human?: boolean; verbose?: boolean }, command: Command) => {
       const settings = settingsOf(command);

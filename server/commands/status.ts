@@ -13,7 +13,10 @@ export function addStatus(program: Command, context: Context): void {
     .description("how the running daemon fares: guard, grants, packets, clock, journal, audit trail")
     .option(...SOCKET_FLAG)
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExit codes: 0 all is well, 1 no daemon answers or something needs attention\n")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 all is well, 1 no daemon answers or something needs attention\n\nExample:\n  tockd status --json | jq .troubles\n",
+    )
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
       const status = await look(command, "status", undefined);
       const troubles = troublesOf(status, context.now());

@@ -19,6 +19,7 @@ export function addTop(program: Command, context: Context): void {
     .command("top")
     .description("status, grants and events on one screen, as they change; q ends it")
     .option(...SOCKET_FLAG)
+    .addHelpText("after", "\nExamples:\n  tockd top\n  ssh -t root@myserver tockd top\n")
     .action(async (_flags: object, command: Command) => {
       if (ui.columns === undefined) {
         throw new TockError(

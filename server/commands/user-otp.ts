@@ -30,6 +30,10 @@ export function addUserOtp(parent: Command, context: Context): void {
     .option("--qr", "print the QR code alone")
     .option("--uri", "print the otpauth:// address alone")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  tockd user otp add alice\n  tockd user otp add alice --uri   for an app that takes the address as text\n",
+    )
     .action(async (name: string, flags: AddFlags, command: Command) => {
       const settings = settingsOf(command);
       const user = userNamed(name, settings, configFile(command));
@@ -51,6 +55,7 @@ export function addUserOtp(parent: Command, context: Context): void {
     .command("remove")
     .description("forget a user's second factor")
     .argument("<user>")
+    .addHelpText("after", "\nExample:\n  tockd user otp remove alice\n")
     .action(async (name: string, _flags: object, command: Command) => {
       const settings = settingsOf(command);
       await withStore(settings, (store) => unwrap(store.otp.remove(name)));

@@ -6,8 +6,8 @@ import type { Settings } from "../config/settings.ts";
 const PLACES = /^[ \t]*(state|socket)[ \t]*=[ \t]*"([^"\\]+)"/gm;
 
 /**
- * What `tockd guard off` needs where the configuration has mistakes: the places that the file names, if they can be made out,
- * and else the usual ones. Whoever made a mistake in the file may have no other way in than this command.
+ * What `tockd guard off`, and whoever asks the running daemon, needs where the configuration has mistakes: the places that the
+ * file names, if they can be made out, and else the usual ones. Whoever made a mistake in the file may have no other way in.
  */
 export function settingsDespiteMistakes(file: string): Settings {
   const places = new Map([...textOf(file).matchAll(PLACES)].map(([, key = "", path = ""]) => [key, path]));

@@ -27,6 +27,10 @@ afterAll(async () => {
   await daemon[Symbol.asyncDispose]();
 });
 
+/** Of a service that the profile does not have. */
+const HAS =
+  "it has: ssh, web; for one that is new on the server, a new link: tockd device rotate alice/laptop";
+
 const helpOf = (command: string) => `see tock ${command} --help`;
 type Case = readonly [line: string, ...Failure];
 const FLAGS: readonly Case[] = [
@@ -70,7 +74,7 @@ const FLAGS: readonly Case[] = [
   ["open box --otp-fd 99", 2, "--otp-fd: cannot read descriptor 99 (EBADF)"],
   ["open box --otp-fd x", 2, '--otp-fd: expected a whole number from 0 to 1023, got "x"'],
   ["open udp --wait", 2, "--wait: service dns has no TCP port"],
-  ["open box web2", 1, 'this profile has no service "web2"', "it has: ssh, web"],
+  ["open box web2", 1, 'this profile has no service "web2"', HAS],
   [
     "open box SSH",
     2,
@@ -113,7 +117,7 @@ const FLAGS: readonly Case[] = [
   ["proxy box h 23", 1, "profile box has no service with tcp/23", "tock list shows them"],
   ["ssh", 2, "<profile> is missing", helpOf("ssh")],
   ["ssh udp", 1, "profile udp has no service with a TCP port"],
-  ["ssh --service web2 box", 1, 'this profile has no service "web2"', "it has: ssh, web"],
+  ["ssh --service web2 box", 1, 'this profile has no service "web2"', HAS],
   ["ssh-config box --host *", 2, '--host: expected a word of letters, digits, . _ @ and -, got "*"'],
   ["list now", 2, 'unexpected argument "now"', helpOf("list")],
   ["protect box", 2, "expected one of --passphrase, --keyring and --none", "choose how to protect it"],

@@ -40,6 +40,15 @@ describe("the sockets", () => {
     expect(LOOKING).toEqual(["status", "grants", "events", "metrics"]);
   });
 
+  test("who names a socket that refuses is told of that one", async () => {
+    const path = join(scratch(), "tockd-view.sock");
+    closing(unwrap(await serveAdmin(path, {}, {})));
+    expect(await lookAtDaemon(path, "grants", undefined)).toMatchObject({
+      ok: false,
+      error: { code: "permission" },
+    });
+  });
+
   test("a socket left behind is replaced, one that answers is not", async () => {
     const path = join(scratch(), "tockd.sock");
     const dead = createServer().listen(`${path}.dead`);

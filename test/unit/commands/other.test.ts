@@ -1,13 +1,16 @@
 import { execFileSync } from "node:child_process";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Command } from "commander";
 import { Secret as OtpSecret, TOTP, URI } from "otpauth";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { programOf } from "../../../scripts/man/tockd.ts";
+import { serveAdmin } from "../../../server/admin/server.ts";
 import { loadSettings } from "../../../server/config/load.ts";
 import { DeviceStore } from "../../../server/store/device-store.ts";
 import { hex } from "../../../shared/bytes.ts";
 import { decodeEnrolment } from "../../../shared/enrolment.ts";
-import { unwrap } from "../../../shared/result.ts";
+import { ok, unwrap } from "../../../shared/result.ts";
 import { NOON, type Ran, scratch, tockd } from "../../support/tockd.ts";
 
 let config: string;
@@ -135,6 +138,29 @@ describe("tockd user otp", () => {
   });
 });
 
+describe("with a mistake in the configuration, the running daemon", () => {
+  beforeEach(async () => {
+    const methods = { grants: () => ok([]), revoke: () => ok({ ended: [], cut: 2 }) };
+    const server = unwrap(await serveAdmin(join(config, "../tockd.sock"), {}, methods));
+    appendFileSync(config, "knok = true\n");
+    onTestFinished(() => void server.close());
+  });
+  const warned = () =>
+    `tock: warning: ${config} cannot be used, and the daemon goes on without it: tockd check\n`;
+
+  test("is asked what is open", async () => {
+    expect(await run("grants")).toEqual({ code: 0, out: "", note: `${warned()}nothing is open\n` });
+  });
+
+  test("ends what is open", async () => {
+    expect(await run("revoke", "alice", "--kill")).toEqual({
+      code: 0,
+      out: "cut: 2 connections\n",
+      note: warned(),
+    });
+  });
+});
+
 describe("help", () => {
   test.each([
     ["--help"],
@@ -149,6 +175,20 @@ describe("help", () => {
     expect(ran).toMatchObject({ code: 0, note: "" });
     expect(ran.out).toMatch(/^Usage: tockd /);
   });
+
+  const leaves = (command: Command, words: readonly string[]): string[][] =>
+    command.commands.length === 0
+      ? [[...words]]
+      : command.commands.flatMap((child) => leaves(child, [...words, child.name()]));
+
+  test.each(leaves(programOf(), []).map((words) => [words.join(" "), words] as const))(
+    "tockd %s has an example of itself",
+    async (name, words) => {
+      const { out } = await tockd([...words, "--help"]);
+      expect(out).toMatch(/^Examples?:\n {2}\S/m);
+      expect(out.slice(out.search(/^Examples?:$/m))).toContain(`tockd ${name}`);
+    },
+  );
 
   test("says what the exit codes mean", async () => {
     expect((await tockd(["--help"])).out).toMatch(/Exit codes:\n  0  done\n  1  .*\n  2  /);
