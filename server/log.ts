@@ -3,7 +3,9 @@ import { pino } from "pino";
 export type Log = pino.Logger;
 
 /** The names under which a secret would stand, should somebody ever log one; the first belt is that a Secret prints as `[secret]`. */
-const REDACTED = ["secret", "*.secret", "key", "*.key", "otp", "*.otp"];
+const REDACTED: ReadonlySet<string> = new Set(["secret", "key", "otp"]);
+/** Milliseconds that a line waits for others: many grants are one write. */
+const GATHER = 10;
 
 /**
  * JSON lines for machines; on a terminal, or with `human`, one short line an event. Written asynchronously, flushed at exit;
@@ -17,12 +19,52 @@ export function makeLog(options: {
   const settings = {
     level: options.verbose ? "debug" : "info",
     base: null,
-    redact: REDACTED,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }) },
+    formatters: { level: (label: string) => ({ level: label }), log: redacted },
   };
-  if (!options.human) return pino(settings, pino.destination({ dest: 1, sync: options.sync === true }));
+  if (!options.human) return pino(settings, options.sync === true ? pino.destination(1) : gathered());
   return pino(settings, { write: (line: string) => process.stdout.write(`${humanLine(line)}\n`) });
+}
+
+/** Standard output, in few writes. */
+function gathered(): pino.DestinationStream & { flush(): void; flushSync(): void } {
+  const out = pino.destination({ dest: 1, sync: false });
+  let waiting = "";
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (waiting !== "") out.write(waiting);
+    waiting = "";
+  };
+  const flushSync = (): void => {
+    flush();
+    out.flushSync();
+  };
+  process.on("exit", flushSync);
+  const write = (line: string): void => {
+    waiting += line;
+    timer ??= setTimeout(flush, GATHER);
+  };
+  return { write, flush, flushSync };
+}
+
+/** The fields without secrets, be they named in them or in what they hold. By hand, as pino's own way costs more than the line. */
+export function redacted(fields: Record<string, unknown>): Record<string, unknown> {
+  let clean = fields;
+  for (const name of Object.keys(fields)) {
+    const before = fields[name];
+    const after = REDACTED.has(name) ? "[Redacted]" : isNested(before) ? redacted(before) : before;
+    if (after === before) continue;
+    if (clean === fields) clean = { ...fields };
+    clean[name] = after;
+  }
+  return clean;
+}
+
+/** Plain objects alone: others, such as addresses and secrets, know how they print. */
+function isNested(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 /** `12:00:01 granted device=alice/phone service=ssh …`; warnings and errors carry their level. */
