@@ -7,8 +7,8 @@ import type { Device, Slot } from "./device.ts";
 import { type DeviceKeys, keysOf, releaseKeys, sameKeys } from "./device-keys.ts";
 import { KeyArena } from "./key-arena.ts";
 import type { TagFilter } from "./packet-source.ts";
-import { KEYS_PER_DEVICE, StepIndex } from "./step-index.ts";
-import { type HashSeed, type TagTable, wordAt } from "./tag-table.ts";
+import { KEYS_PER_DEVICE, makeTables, StepIndex, type StepTables } from "./step-index.ts";
+import { type HashSeed, wordAt } from "./tag-table.ts";
 
 /** Whose key made a tag or a knock sequence, and of which step. */
 export interface Hit {
@@ -49,7 +49,12 @@ export class DeviceTable {
   /** The step that enters the window next. */
   #coming: StepIndex | undefined;
   /** Steps that have left, of whose tags the feed is yet to be told: those from place `from` on. */
-  #leaving: { readonly tags: TagTable; from: number; left: number }[] = [];
+  #leaving: { readonly tables: StepTables; from: number }[] = [];
+  /**
+   * The emptied tables of a step that is gone, for the next one. New ones would be megabytes of memory at once, which the kernel
+   * gives page by page: the packet that comes meanwhile would wait for all of it.
+   */
+  #spare: StepTables | undefined;
   #from = 0;
   #to = 0;
 
@@ -131,7 +136,7 @@ export class DeviceTable {
     this.#window = steps.map(take);
     this.#coming = take(timeStep(current + skew.future + 1));
     if (this.#feed === NO_FEED) return;
-    this.#leaving = [...before.values()].map(({ tags }) => ({ tags, from: 0, left: tags.size }));
+    this.#leaving = [...before.values()].map((tables) => ({ tables, from: 0 }));
   }
 
   /**
@@ -147,7 +152,10 @@ export class DeviceTable {
       spare -= index.filled - from;
       left += this.#keys.length - index.filled;
     }
-    return left + this.#leave(budget);
+    left += this.#leave(budget);
+    // The first step that enters finds its tables too, and one that more devices need bigger ones for.
+    if (left === 0 && this.#feed !== NO_FEED && !this.#fits(this.#spare)) this.#spare = this.#makeTables();
+    return left;
   }
 
   /** Whose tag the 8 bytes at `offset` are, in the window last moved to; a miss allocates nothing. */
@@ -196,15 +204,16 @@ export class DeviceTable {
   #leave(budget: number): number {
     let spare = budget;
     for (let last = this.#leaving.at(-1); last !== undefined && spare > 0; last = this.#leaving.at(-1)) {
-      const { tags, next } = last.tags.packSome(last.from, spare);
+      const { tags, next } = last.tables.tags.takeSome(last.from, spare);
       if (tags.length > 0) this.#feed.remove(tags);
-      const count = tags.length / TAG_BYTES;
-      spare -= count;
+      spare -= tags.length / TAG_BYTES;
       last.from = next;
-      last.left -= count;
-      if (last.left === 0) this.#leaving.pop();
+      if (last.tables.tags.size > 0) continue;
+      last.tables.knocks?.clear();
+      this.#spare = last.tables;
+      this.#leaving.pop();
     }
-    return this.#leaving.reduce((sum, { left }) => sum + left, 0);
+    return this.#leaving.reduce((sum, { tables }) => sum + tables.tags.size, 0);
   }
 
   #indexes(): StepIndex[] {
@@ -212,9 +221,20 @@ export class DeviceTable {
   }
 
   #makeIndex(step: TimeStep): StepIndex {
+    const { knock } = this.#options;
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return new StepIndex(step, knock, this.#arena, this.#fits(spare) ? spare : this.#makeTables());
+  }
+
+  #fits(tables: StepTables | undefined): tables is StepTables {
+    return tables?.tags.hasRoomFor(this.#keys.length) === true;
+  }
+
+  #makeTables(): StepTables {
     const { seed, knock } = this.#options;
-    const room = { devices: this.#keys.length, knocks: this.#window[0]?.knocks?.size ?? 0 };
-    return new StepIndex(step, seed, knock, this.#arena, room);
+    const knocks = this.#window[0]?.knocks?.size ?? 0;
+    return makeTables(seed, knock, { devices: this.#keys.length, knocks });
   }
 }
 

@@ -36,6 +36,13 @@ export class KnockTable {
     return this.#used;
   }
 
+  /** Forgets every sequence, and keeps the room for them. */
+  clear(): void {
+    this.#heads.fill(NONE);
+    this.#free = NONE;
+    this.#used = 0;
+  }
+
   /** Adds a sequence with its owner, 1 to 2^32-1. */
   add(owner: number, ports: readonly number[]): void {
     const entry = this.#allocate();

@@ -11,6 +11,25 @@ import { type HashSeed, TagTable, wordAt } from "./tag-table.ts";
 /** Room for the keys of one device in an owner number: `current`, `next` and retired ones. */
 export const KEYS_PER_DEVICE = 32;
 
+/** The tables of one step, empty. */
+export interface StepTables {
+  readonly tags: TagTable;
+  /** Undefined where nobody knocks. */
+  readonly knocks: KnockTable | undefined;
+}
+
+/** Makes room for so many devices and sequences. */
+export function makeTables(
+  seed: HashSeed,
+  shape: KnockShape | undefined,
+  room: { readonly devices: number; readonly knocks: number },
+): StepTables {
+  return {
+    tags: new TagTable(seed, room.devices),
+    knocks: shape && new KnockTable(seed, shape.length, room.knocks),
+  };
+}
+
 /**
  * The tags and knock sequences of one time step. Devices are indexed in the order of their numbers, some at a time,
  * so that a step can be made ready while the one before it still lasts.
@@ -28,17 +47,11 @@ export class StepIndex {
   /** Devices with a lower number are in the index. */
   filled = 0;
 
-  /** Room for so many devices and sequences is made at once; without `shape` there are no knock sequences. */
-  constructor(
-    step: TimeStep,
-    seed: HashSeed,
-    shape: KnockShape | undefined,
-    arena: KeyArena,
-    room: { readonly devices: number; readonly knocks: number },
-  ) {
+  /** Without `shape` there are no knock sequences. */
+  constructor(step: TimeStep, shape: KnockShape | undefined, arena: KeyArena, { tags, knocks }: StepTables) {
     this.step = step;
-    this.tags = new TagTable(seed, room.devices);
-    this.knocks = shape && new KnockTable(seed, shape.length, room.knocks);
+    this.tags = tags;
+    this.knocks = knocks;
     this.#shape = shape;
     this.#arena = arena;
     this.#tagInfo = info("tag", step);

@@ -22,11 +22,18 @@ export class TagTable {
     this.#seed = seed;
     const capacity = capacityFor(expected);
     this.#words = new Uint32Array(capacity * WORDS);
+    // Touched now, or the kernel would give each page at the first tag that falls into it.
+    this.#words.fill(0);
     this.#mask = capacity - 1;
   }
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether there is room for so many tags without growing. */
+  hasRoomFor(expected: number): boolean {
+    return capacityFor(expected) <= this.#mask + 1;
   }
 
   /** The value of the tag whose first and last 4 bytes, big-endian, are `high` and `low`; 0 where there is none. */
@@ -73,11 +80,20 @@ export class TagTable {
 
   /** Every tag, 8 bytes each, in no order. */
   pack(): Uint8Array {
-    return this.packSome(0, this.#size).tags;
+    return this.#pack(0, this.#size, false).tags;
   }
 
-  /** At most `most` tags, 8 bytes each, from place `from` on, and the place to go on at: 0 begins. */
-  packSome(from: number, most: number): { readonly tags: Uint8Array; readonly next: number } {
+  /**
+   * Takes out at most `most` tags, from place `from` on, and gives them, 8 bytes each, with the place to go on at: 0 begins. In between
+   * nothing may be looked up, added or removed: what is left may not be found.
+   */
+  takeSome(from: number, most: number): { readonly tags: Uint8Array; readonly next: number } {
+    const taken = this.#pack(from, most, true);
+    this.#size -= taken.tags.length / 8;
+    return taken;
+  }
+
+  #pack(from: number, most: number, empties: boolean): { readonly tags: Uint8Array; readonly next: number } {
     const tags = new Uint8Array(Math.min(most, this.#size) * 8);
     const view = new DataView(tags.buffer);
     let offset = 0;
@@ -87,6 +103,7 @@ export class TagTable {
       if (this.#words[at + 2] === 0) continue;
       view.setUint32(offset, this.#words[at] ?? 0);
       view.setUint32(offset + 4, this.#words[at + 1] ?? 0);
+      if (empties) this.#words.fill(0, at, at + WORDS);
       offset += 8;
     }
     return { tags: tags.subarray(0, offset), next };
