@@ -37,6 +37,7 @@ export class Audit {
     const line = { ...user, ...fields, ...(held > 0 ? { held } : {}) };
     if (isAlarm(event)) this.#log.warn(line, kind);
     else this.#log.info(line, kind);
-    for (const listener of this.#listeners) listener(event, { kind, ...line });
+    const record = { kind, ...line };
+    for (const listener of this.#listeners) listener(event, record);
   };
 }

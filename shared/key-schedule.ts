@@ -75,9 +75,12 @@ export interface StepKeys {
   readonly ice: string;
 }
 
+const KEPT_STEPS = 4;
+
 /** One device's keys, step by step. HKDF's extract is done once. */
 export class KeySchedule {
   readonly #states = new Int32Array(STATE_WORDS);
+  readonly #kept: { readonly step: TimeStep; readonly key: Uint8Array }[] = [];
 
   constructor(secret: Secret, serverId: Uint8Array) {
     new Extractor(serverId).extract(secret, this.#states, 0);
@@ -87,6 +90,19 @@ export class KeySchedule {
   derive(label: Label, step: TimeStep, block = 0): Uint8Array {
     const key = new Uint8Array(LABEL_BYTES[label]);
     expand(this.#states, 0, info(label, step, block), key);
+    return key;
+  }
+
+  /**
+   * The AEAD key of packets or of replies, which must not be changed: those of some steps are kept, so that many packets of one device,
+   * or of whoever floods with a tag that he saw, do not cost a key derivation each.
+   */
+  aead(label: "seal" | "ack", step: TimeStep): Uint8Array {
+    const place = (step % KEPT_STEPS) + (label === "seal" ? 0 : KEPT_STEPS);
+    const kept = this.#kept[place];
+    if (kept?.step === step) return kept.key;
+    const key = this.derive(label, step);
+    this.#kept[place] = { step, key };
     return key;
   }
 

@@ -9,7 +9,7 @@ export const ID_BYTES = TAG_BYTES + NONCE_BYTES;
 /** Something that works once. */
 export interface Use {
   readonly step: TimeStep;
-  /** 32 bytes: a packet's tag and nonce, or what `knockId` makes. */
+  /** 32 bytes: a packet's tag and nonce, or what `knockId` makes. Never changed once made. */
   readonly id: Uint8Array;
 }
 
@@ -52,6 +52,8 @@ export class ReplayWindow<A> {
   #oldestAnswer = 0;
   readonly #spent: SpentSteps;
   #size = 0;
+  /** The id that was looked at last, and its text: each packet is asked for three times. */
+  #last: { readonly id: Uint8Array; readonly text: readonly [tag: string, nonce: string] } | undefined;
 
   /** Of the steps that are spent nothing is taken; those that are forgotten here are added to them. */
   constructor(spent: SpentSteps, limits: Partial<ReplayLimits> = {}) {
@@ -66,7 +68,7 @@ export class ReplayWindow<A> {
   /** What a use would be. Changes nothing. */
   classify(use: Use, source: Address, port: number): Standing<A> {
     if (this.#spent.has(use.step)) return SPENT_STEP;
-    const [tag, nonce] = textOf(use.id);
+    const [tag, nonce] = this.#textOf(use.id);
     const uses = this.#steps.get(use.step)?.get(tag);
     const used = uses?.get(nonce);
     if (used !== undefined) {
@@ -79,7 +81,7 @@ export class ReplayWindow<A> {
 
   /** Remembers a use. `source` is undefined where nobody knows it any more. */
   record(use: Use, source: Address | undefined, port: number | undefined): void {
-    const [tag, nonce] = textOf(use.id);
+    const [tag, nonce] = this.#textOf(use.id);
     const secrets = this.#steps.get(use.step) ?? new Map<string, Map<string, Used<A>>>();
     const uses = secrets.get(tag) ?? new Map<string, Used<A>>();
     if (!uses.has(nonce)) this.#size++;
@@ -90,7 +92,7 @@ export class ReplayWindow<A> {
 
   /** Keeps what the sender was told, so that a duplicate can be told the same. The oldest answers are dropped. */
   answered(use: Use, answer: A): void {
-    const [tag, nonce] = textOf(use.id);
+    const [tag, nonce] = this.#textOf(use.id);
     const used = this.#steps.get(use.step)?.get(tag)?.get(nonce);
     if (used === undefined) return;
     used.answer = answer;
@@ -98,6 +100,11 @@ export class ReplayWindow<A> {
     if (oldest !== undefined && oldest !== used) oldest.answer = undefined;
     this.#answered[this.#oldestAnswer] = used;
     this.#oldestAnswer = (this.#oldestAnswer + 1) % this.#limits.answers;
+  }
+
+  #textOf(id: Uint8Array): readonly [tag: string, nonce: string] {
+    if (this.#last?.id !== id) this.#last = { id, text: textOf(id) };
+    return this.#last.text;
   }
 
   /** Forgets what was used in steps before `oldest`. Those steps are spent from now on. */

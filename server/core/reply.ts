@@ -24,7 +24,7 @@ export interface Asked {
 export function makeReply(asked: Asked, answer: Answer, nonce: Uint8Array): Uint8Array {
   const { schedule, step } = asked;
   if (asked.transactionId === undefined)
-    return sealReply(schedule.derive("ack", step), nonce, asked.nonce, encodeAnswer(answer));
+    return sealReply(schedule.aead("ack", step), nonce, asked.nonce, encodeAnswer(answer));
   const word = answerWord(answer, asked.detail);
   return encodeStunSuccess(asked.transactionId, answer.source, word, schedule.ice(step));
 }

@@ -48,18 +48,10 @@ const FORGED = drop("forged");
 const MALFORMED = drop("malformed");
 const CLOCK = drop("clock");
 
-interface CachedKey {
-  readonly schedule: KeySchedule;
-  readonly step: TimeStep;
-  readonly seal: Uint8Array;
-}
-
 /** Tells what a datagram is, in the order that costs least: size and form, tag, AEAD, strict decoding, time. */
 export class Verifier {
   #devices: DeviceTable;
   readonly #tag = new Uint8Array(TAG_BYTES);
-  /** Packet keys by their tag's first byte: whoever floods with a tag that he saw shall not cost a key derivation a packet. */
-  readonly #cache: CachedKey[] = [];
 
   constructor(devices: DeviceTable) {
     this.#devices = devices;
@@ -92,7 +84,7 @@ export class Verifier {
   }
 
   #open(hit: Hit, packet: Uint8Array, stun: StunRequest | undefined): Verdict {
-    const plaintext = openPacket(this.#sealKey(hit, packet[0] ?? 0), packet);
+    const plaintext = openPacket(hit.schedule.aead("seal", hit.step), packet);
     if (plaintext === undefined) return FORGED;
     const request = decodeRequest(plaintext);
     if (request === undefined) return MALFORMED;
@@ -109,13 +101,5 @@ export class Verifier {
       id: new Uint8Array(packet.subarray(0, TAG_BYTES + NONCE_BYTES)),
       transactionId: stun?.transactionId,
     };
-  }
-
-  #sealKey({ schedule, step }: Hit, place: number): Uint8Array {
-    const cached = this.#cache[place];
-    if (cached?.schedule === schedule && cached.step === step) return cached.seal;
-    const seal = schedule.derive("seal", step);
-    this.#cache[place] = { schedule, step, seal };
-    return seal;
   }
 }

@@ -51,12 +51,22 @@ export function netfilterMessage(
 export function attribute(type: number, value: Uint8Array): Uint8Array {
   const length = 4 + value.length;
   if (length > 0xffff) throw new RangeError(`netlink attribute: at most 65531 bytes, got ${value.length}`);
-  const bytes = new Uint8Array((length + 3) & ~3);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, length, LITTLE);
-  view.setUint16(2, type, LITTLE);
+  const bytes = new Uint8Array(padded(length));
+  put16(bytes, 0, length);
+  put16(bytes, 2, type);
   bytes.set(value, 4);
   return bytes;
+}
+
+/** 16 bits in the machine's byte order. A DataView for it would cost more than all else that an attribute does. */
+function put16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = LITTLE ? value & 0xff : value >> 8;
+  bytes[at + 1] = LITTLE ? value >> 8 : value & 0xff;
+}
+
+function put32(bytes: Uint8Array, at: number, value: number): void {
+  put16(bytes, at + (LITTLE ? 0 : 2), value & 0xffff);
+  put16(bytes, at + (LITTLE ? 2 : 0), value >>> 16);
 }
 
 /** An attribute that holds attributes. */
@@ -81,9 +91,7 @@ export function be16(value: number): Uint8Array {
 
 /** 32 bits, network order. */
 export function be32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value);
-  return bytes;
+  return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 }
 
 /** 64 bits, network order, from a safe whole number. */
@@ -121,7 +129,7 @@ export function attributesOf(bytes: Uint8Array | undefined): Attribute[] {
     const length = view.getUint16(at, LITTLE);
     if (length < 4 || at + length > bytes.length) break;
     found.push([view.getUint16(at + 2, LITTLE) & 0x3fff, bytes.subarray(at + 4, at + length)]);
-    at += (length + 3) & ~3;
+    at += padded(length);
   }
   return found;
 }
@@ -133,17 +141,17 @@ export function valueOf(attributes: readonly Attribute[], type: number): Uint8Ar
 
 /** Messages as one datagram, numbered from `first`. Port 0: the kernel knows the sender. */
 export function encode(messages: readonly Message[], first: number): Uint8Array {
-  const parts = messages.map(({ type, flags, body }, index) => {
-    const bytes = new Uint8Array((16 + body.length + 3) & ~3);
-    const view = new DataView(bytes.buffer);
-    view.setUint32(0, 16 + body.length, LITTLE);
-    view.setUint16(4, type, LITTLE);
-    view.setUint16(6, flags | NLM_F_REQUEST, LITTLE);
-    view.setUint32(8, first + index, LITTLE);
-    bytes.set(body, 16);
-    return bytes;
-  });
-  return concat(parts);
+  const whole = new Uint8Array(messages.reduce((sum, { body }) => sum + padded(16 + body.length), 0));
+  let at = 0;
+  for (const [index, { type, flags, body }] of messages.entries()) {
+    put32(whole, at, 16 + body.length);
+    put16(whole, at + 4, type);
+    put16(whole, at + 6, flags | NLM_F_REQUEST);
+    put32(whole, at + 8, first + index);
+    whole.set(body, at + 16);
+    at += padded(16 + body.length);
+  }
+  return whole;
 }
 
 /** The messages of a datagram; their bodies are copies. What does not fit any more ends the list. */
@@ -159,7 +167,7 @@ export function decode(bytes: Uint8Array): Received[] {
       sequence: view.getUint32(at + 8, LITTLE),
       body: bytes.slice(at + 16, at + length),
     });
-    at += (length + 3) & ~3;
+    at += padded(length);
   }
   return found;
 }
@@ -173,6 +181,11 @@ export function decodeError(message: Received): { readonly code: number; readonl
   const capped = (flags & 0x100) !== 0;
   const original = capped ? 16 : (view.getUint32(4, LITTLE) + 3) & ~3;
   return { code, words: fromText(valueOf(attributesOf(body.subarray(4 + original)), 1)) };
+}
+
+/** A length, padded to 4 bytes. */
+function padded(length: number): number {
+  return (length + 3) & ~3;
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {

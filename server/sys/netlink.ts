@@ -57,9 +57,11 @@ export class NetlinkSocket {
     const waiting = new Set(
       messages.flatMap((each, index) => ((each.flags & NLM_F_ACK) !== 0 ? [first + index] : [])),
     );
+    const asked = waiting.size > 0;
     const data: Received[] = [];
     let refusal: NetlinkError | undefined;
-    for (;;) {
+    // An answer ends with the acknowledgement that was asked for: when the last one has come there is nothing to look for.
+    while (!asked || waiting.size > 0) {
       const received = this.#receive();
       if (!Array.isArray(received)) {
         if (received.code !== EAGAIN) return err(received);
@@ -72,8 +74,8 @@ export class NetlinkSocket {
           continue;
         }
         const { code, words } = decodeError(message);
-        if (code === 0) waiting.delete(message.sequence);
-        else refusal ??= { code: -code, words };
+        waiting.delete(message.sequence);
+        if (code !== 0) refusal ??= { code: -code, words };
       }
     }
     if (refusal !== undefined) return err(refusal);
