@@ -23,6 +23,7 @@ import { guardPlanOf, mayKnock, systemNow } from "./plans.ts";
 import { type Reloaded, Reloader, type Reread } from "./reloader.ts";
 import { checkCode } from "./second-factor.ts";
 import { joinServiceManager } from "./service-manager.ts";
+import { Repeater } from "./repeater.ts";
 import { reportStart } from "./start-report.ts";
 import { AuditTrail } from "./store/audit-trail.ts";
 import { DeviceStore } from "./store/device-store.ts";
@@ -58,6 +59,7 @@ export class Daemon {
   readonly #hooks: Hooks;
   #lost = 0;
   readonly #reloader: Reloader;
+  readonly #sweeps = new Repeater(() => this.#sweep(), SWEEP_MILLIS);
   readonly #onStop: (() => void)[] = [];
 
   private constructor(
@@ -79,7 +81,12 @@ export class Daemon {
     this.#trail = new AuditTrail({ folder: state, now: Date.now, tell: (message) => log.warn(message) });
     this.#hooks = new Hooks(settings.hooks, log);
     this.#ledger = new Ledger(store.grants, systemNow, emit);
-    this.#grants = new OpenGrants(firewall, this.#ledger, () => performance.now());
+    this.#grants = new OpenGrants(
+      firewall,
+      this.#ledger,
+      () => performance.now(),
+      () => this.#sweeps.start(),
+    );
     this.#guard = new GuardKeeper(firewall, guardPlanOf(settings), new GuardWish(state), emit);
     this.#path = new DataPath(settings, {
       serverId: store.identity.id,
@@ -173,6 +180,7 @@ export class Daemon {
   async stop(): Promise<void> {
     for (const end of this.#onStop.toReversed()) end();
     this.#path.stop();
+    this.#sweeps.stop();
     this.#ledger.flush();
     this.#audit.emit({ kind: "stopped", version: VERSION });
     this.#hooks.stop();
@@ -206,9 +214,7 @@ export class Daemon {
     const looking = this.#path.start();
     if (!looking.ok) return looking;
     const summary = setInterval(() => this.#summarise(), SUMMARY_MILLIS);
-    const sweep = setInterval(() => this.#sweep(), SWEEP_MILLIS);
     this.#onStop.push(() => clearInterval(summary));
-    this.#onStop.push(() => clearInterval(sweep));
     const served = await this.#serve();
     if (!served.ok) return served;
     dropProgramPages();
@@ -270,10 +276,12 @@ export class Daemon {
     return ok(undefined);
   }
 
-  #sweep(): void {
+  /** True while there is something open. */
+  #sweep(): boolean {
     for (const { device, service, source } of this.#grants.takeOver(systemNow())) {
       this.#audit.emit({ kind: "ended", device, service: service.name, allowed: source, why: "time" });
     }
+    return this.#grants.size > 0;
   }
 
   #summarise(): void {

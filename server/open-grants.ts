@@ -16,15 +16,27 @@ export class OpenGrants {
   readonly #firewall: Firewall;
   readonly #ledger: Pick<Ledger, "opened" | "ended">;
   readonly #clock: () => number;
+  readonly #opened: () => void;
   readonly #open = new Map<string, Open>();
   /** What the kernel held at the start and nobody had written down: a crash costs the notes of the last second. */
   #unowned: readonly Entry[] = [];
 
-  /** `clock` goes on evenly, in ms, as the kernel's does: that of the day may be set. */
-  constructor(firewall: Firewall, ledger: Pick<Ledger, "opened" | "ended">, clock: () => number) {
+  /** `clock` goes on evenly, in ms, as the kernel's does: that of the day may be set. `opened` is called when there is something open. */
+  constructor(
+    firewall: Firewall,
+    ledger: Pick<Ledger, "opened" | "ended">,
+    clock: () => number,
+    opened: () => void = () => undefined,
+  ) {
     this.#firewall = firewall;
     this.#ledger = ledger;
     this.#clock = clock;
+    this.#opened = opened;
+  }
+
+  /** How many there are, those included whose time is over and that were not taken out yet. */
+  get size(): number {
+    return this.#open.size;
   }
 
   /** Takes up what was open before a restart, as far as the kernel still holds it. */
@@ -55,6 +67,7 @@ export class OpenGrants {
       owned.add(place);
     }
     this.#unowned = entries.filter((entry) => !owned.has(placeOf(entry)));
+    if (this.size > 0) this.#opened();
     return ok(undefined);
   }
 
@@ -66,6 +79,7 @@ export class OpenGrants {
     const kept = before !== undefined && before.deadline > open.deadline ? before : open;
     this.#open.set(key, kept);
     this.#ledger.opened(kept.grant);
+    this.#opened();
   }
 
   /** The grants still open. */

@@ -41,7 +41,14 @@ try {
     if (!wanted.includes(id)) continue;
     console.log(`bench: ${id}`);
     await using network = await Network.create();
-    groups.push(await measure(network, programs, { quick: values.quick }));
+    // What the other groups have found is not lost with one that fails.
+    await measure(network, programs, { quick: values.quick }).then(
+      (group) => groups.push(group),
+      (error: unknown) => {
+        console.error(`bench: ${id} failed:`, error);
+        process.exitCode = 1;
+      },
+    );
   }
 } finally {
   rmSync(programs.folder, { recursive: true, force: true });
