@@ -60,8 +60,7 @@ export class NetlinkSocket {
     const asked = waiting.size > 0;
     const data: Received[] = [];
     let refusal: NetlinkError | undefined;
-    // An answer ends with the acknowledgement that was asked for: when the last one has come there is nothing to look for.
-    while (!asked || waiting.size > 0) {
+    for (;;) {
       const received = this.#receive();
       if (!Array.isArray(received)) {
         if (received.code !== EAGAIN) return err(received);
@@ -77,6 +76,8 @@ export class NetlinkSocket {
         waiting.delete(message.sequence);
         if (code !== 0) refusal ??= { code: -code, words };
       }
+      // An answer ends with the last acknowledgement that was asked for.
+      if (asked && waiting.size === 0) break;
     }
     if (refusal !== undefined) return err(refusal);
     return waiting.size === 0 ? ok(data) : err({ code: NO_ANSWER, words: "" });
