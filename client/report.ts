@@ -86,6 +86,7 @@ export function failure(outcome: Outcome, session: Session): TockError {
     "is this machine's clock right (to 30 s)",
     `does the network let udp/${info.port} through`,
     "is the address right",
+    "does tockd run there",
     "is the device still enrolled",
   ];
   return new TockError("no-reply", `sent, but ${name} did not answer (${places})`, `${why.join("? ")}?`);

@@ -105,9 +105,10 @@ async function refused(session: Session, outcome: Outcome, ui: Ui): Promise<numb
   const hint =
     "each link works once: if you have not used it before, somebody else may have. Tell the administrator, who can " +
     `remove ${info.device} and make a new link`;
+  const result = outcome.best?.reply.result;
   const error = new TockError(
     "refused",
-    `the server refused this link (${outcome.best?.reply.result ?? ""})`,
+    `the server refused this link (${result === "expired" ? "used before, or expired" : (result ?? "")})`,
     hint,
   );
   ui.error(error, facts(session, outcome));

@@ -138,7 +138,7 @@ export const loopback = textLeaf<{ readonly address: string; readonly port: Port
 
 /** A program and its arguments, as they are: no shell looks at them. */
 export const argv = leaf<readonly [string, ...string[]]>(
-  "a list: the path of a program, and its arguments",
+  "a list of texts that begins with the whole path of a program",
   (raw) => {
     if (!Array.isArray(raw) || raw.length > 64 || !raw.every((each) => typeof each === "string"))
       return undefined;

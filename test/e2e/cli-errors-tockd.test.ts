@@ -48,6 +48,11 @@ const FILES: Record<string, [text: string | Buffer, ...lines: string[]]> = {
     "! FILE:4:1: server.timeout: unknown key",
     "? known here: name, addresses, port, state, socket, user, reply, engine",
   ],
+  "a hook without the whole path of its program": [
+    table('[hooks]\non_alarm = ["tell"]'),
+    "! FILE:2:1: hooks.on_alarm: expected a list of texts that begins with the whole path of a program, got a list",
+    "? name the program by its whole path",
+  ],
   "an unknown table": [
     table("[sevices.web]"),
     "! FILE:1:1: sevices: unknown table",

@@ -56,7 +56,7 @@ describe("enrolment", () => {
     const second = await tock.run(["enroll", "-", "--name", "thief"], { input: link });
     expect(second.code).toBe(1);
     expect(second.stderr).toBe(
-      "tock: error: the server refused this link (expired)\n" +
+      "tock: error: the server refused this link (used before, or expired)\n" +
         "tock: hint: each link works once: if you have not used it before, somebody else may have. Tell the " +
         "administrator, who can remove alice/laptop and make a new link\n",
     );
