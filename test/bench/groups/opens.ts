@@ -1,17 +1,18 @@
 import { writeFile } from "node:fs/promises";
 import type { Device } from "../../lab/device.ts";
-import { eventually, sleep } from "../../lab/wait.ts";
+import { sleep } from "../../lab/wait.ts";
 import { Flood } from "../lib/flood.ts";
 import type { Network } from "../lib/network.ts";
 import type { Programs } from "../lib/programs.ts";
 import type { Group, Row, Scale } from "../lib/result.ts";
 import { rounded } from "../lib/stats.ts";
 import { TockDoor } from "../lib/tock-door.ts";
-import { between, type Usage, usageOf } from "../lib/usage.ts";
+import { atRest, between, usageOf } from "../lib/usage.ts";
 
 const SPA = 62_201;
 /** Enough: no secret may be used more than 4,096 times in a step. */
 const DEVICES = 16;
+/** Milliseconds: notes of what is open are written after a second. */
 const REST = 1_200;
 
 /** Authentic packets, each for an address of its own: journal, firewall, log and reply for every one. */
@@ -35,7 +36,7 @@ export async function measureOpens(network: Network, programs: Programs, { quick
       source += count;
       const { sent, seconds } = await flood.end();
       // Asked only then: to say how it stands, the daemon lists every grant and runs iptables.
-      const { cpuMs } = between(before, await atRest(door.pid));
+      const { cpuMs } = between(before, await atRest(door.pid, REST, 60_000));
       const opened = (await grantsIn(door)) - granted;
       rows.push({
         name: `tockd ${backend}`,
@@ -72,23 +73,6 @@ function packetOf(devices: readonly Device[], n: number): Buffer {
 async function grantsIn(door: TockDoor): Promise<number> {
   const status = JSON.parse(await door.server.must("status", "--json")) as { opened: number };
   return status.opened;
-}
-
-/** What a process has used once it does next to nothing any more. */
-async function atRest(pid: number): Promise<Usage> {
-  let last = usageOf(pid);
-  // Notes of what is open are written after a second.
-  await sleep(REST);
-  await eventually(
-    "the daemon is at rest",
-    () => {
-      const before = last;
-      last = usageOf(pid);
-      return Promise.resolve(between(before, last).percent < 5);
-    },
-    { every: REST, within: 60_000 },
-  );
-  return last;
 }
 
 function dotted(address: number): string {

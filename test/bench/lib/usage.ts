@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { sleep } from "../../lab/wait.ts";
 
 /** What a process has used since it began. */
 export interface Usage {
@@ -31,6 +32,20 @@ export function between(before: Usage, after: Usage): { cpuMs: number; percent: 
     percent: (100 * cpuMs) / (after.at - before.at),
     wakeUps: after.wakeUps - before.wakeUps,
   };
+}
+
+/** Percent of a processor that a process at rest may take. */
+const AT_REST = 5;
+
+/** What a process has used once it did next to nothing for `every` ms, or when `within` ms are over. */
+export async function atRest(pid: number, every: number, within: number): Promise<Usage> {
+  const start = performance.now();
+  for (let last = usageOf(pid); ; ) {
+    await sleep(every);
+    const before = last;
+    last = usageOf(pid);
+    if (between(before, last).percent < AT_REST || performance.now() - start > within) return last;
+  }
 }
 
 function threadsOf(pid: number): string[] {
