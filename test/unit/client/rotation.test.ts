@@ -185,7 +185,11 @@ describe("rotation", () => {
     expect(await rotateNow(load(tock))).toBe(undefined);
     away = false;
     expect(await open(load(tock))).toBe("opened");
-    expect(daemon.seen.map(({ request, under }) => `${request.type} ${under}`)).toEqual([
+    // What is sent again while the answer is made is the same packet.
+    const packets = daemon.seen.filter(
+      ({ datagram }, index, all) => index === 0 || all[index - 1]?.datagram.equals(datagram) === false,
+    );
+    expect(packets.map(({ request, under }) => `${request.type} ${under}`)).toEqual([
       "rotate current",
       "open next",
     ]);
