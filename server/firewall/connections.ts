@@ -15,12 +15,14 @@ import {
 } from "../sys/netlink-message.ts";
 import { type Log, runCommand } from "./command.ts";
 import { refusal } from "./errors.ts";
+import { clientTuple, newEntry } from "./established.ts";
 
 /** linux/netfilter/nfnetlink.h and nfnetlink_conntrack.h */
 const CTNETLINK = 1;
 const CT_GET = 1;
 const CT_DELETE = 2;
 const TUPLE_ORIG = 1;
+const TUPLE_REPLY = 2;
 const STATUS = 3;
 const PROTOINFO = 4;
 const ID = 12;
@@ -30,10 +32,18 @@ const CONFIRMED = 8;
 /** TCP_CONNTRACK_ESTABLISHED */
 const ESTABLISHED = 3;
 const ENOENT = 2;
+const EEXIST = 17;
+/** How often the server within may be quicker than we are. */
+const MOST_TRIES = 5;
 const PROTOCOLS = new Map([
   [6, "tcp"],
   [17, "udp"],
 ]);
+
+interface Endpoint {
+  readonly address: Address;
+  readonly port: number;
+}
 
 /** A connection that somebody else opened, as conntrack follows it. */
 export interface Flow {
@@ -45,6 +55,8 @@ export interface Flow {
   readonly confirmed: boolean;
   /** Packets go both ways, and neither side has begun to end it. */
   readonly established: boolean;
+  /** The server that answers, where that is not whom the first packet was sent to. */
+  readonly within: Endpoint | undefined;
   /** What names it to the kernel. */
   readonly tuple: Uint8Array;
   readonly id: Uint8Array | undefined;
@@ -68,8 +80,10 @@ export function cutConnections(from: Network, ports: readonly PortRange[], log: 
     const after = dump(socket, family);
     if (!after.ok) return after;
     for (const flow of after.value.filter(isTheirs)) {
-      const gone = forget(socket, flow, family);
+      const gone = forget(socket, attribute(TUPLE_ORIG | NESTED, flow.tuple), family, flow.id);
       if (!gone.ok) return gone;
+      const kept = keepApart(socket, flow);
+      if (!kept.ok) return kept;
     }
     return ok(before.value.filter((flow) => flow.established && isTheirs(flow)).length);
   });
@@ -89,18 +103,37 @@ function closeSockets(from: Network, ports: readonly PortRange[], log: Log): voi
   if (!destroyed.ok) log(`sockets are not closed: ${destroyed.error.message}`);
 }
 
-function forget(socket: NetlinkSocket, { tuple, id }: Flow, family: 4 | 6): Result<void> {
+function forget(socket: NetlinkSocket, tuple: Uint8Array, family: 4 | 6, id?: Uint8Array): Result<void> {
   const gone = socket.request(
     netfilterMessage(
       CTNETLINK,
       CT_DELETE,
       { family: family === 4 ? 2 : 10, flags: NLM_F_ACK },
-      attribute(TUPLE_ORIG | NESTED, tuple),
+      tuple,
       ...(id === undefined ? [] : [attribute(ID, id)]),
     ),
   );
   if (gone.ok || gone.error.code === ENOENT) return ok(undefined);
   return { ok: false, error: refusal("conntrack -D", gone.error) };
+}
+
+/**
+ * A server within goes on sending. Conntrack would take that for a connection of its own, a masquerade would give it the very address
+ * and port that its client knows, and the client's next packet would count as an answer. So conntrack is told of that
+ * connection first, as one without any translation: what the server sends no longer looks like what the client waits for.
+ */
+function keepApart(socket: NetlinkSocket, { protocol, source, sourcePort, within }: Flow): Result<void> {
+  if (protocol !== "tcp" || within === undefined) return ok(undefined);
+  const { address, port } = within;
+  const own = { local: source, localPort: sourcePort, remote: address, remotePort: port };
+  for (let tries = 1; ; tries++) {
+    const made = socket.request(newEntry(own));
+    if (made.ok) return ok(undefined);
+    if (made.error.code !== EEXIST || tries === MOST_TRIES)
+      return { ok: false, error: refusal("conntrack -I", made.error) };
+    const gone = forget(socket, clientTuple(own), source.family);
+    if (!gone.ok) return gone;
+  }
 }
 
 function dump(socket: NetlinkSocket, family: 4 | 6): Result<Flow[]> {
@@ -129,9 +162,27 @@ function flowOf(message: Received, family: 4 | 6): Flow | undefined {
     port: fromBe(valueOf(transport, 3)),
     confirmed: (status & CONFIRMED) !== 0,
     established: protocol === "tcp" ? tcpState === ESTABLISHED : (status & SEEN_REPLY) !== 0,
+    within: serverWithin(parts, valueOf(attributes, TUPLE_REPLY), family),
     tuple,
     id: valueOf(attributes, ID),
   };
+}
+
+/** Who answers, by the reply's tuple; undefined = whom the packet was sent to. */
+function serverWithin(
+  sent: ReturnType<typeof attributesOf>,
+  reply: Uint8Array | undefined,
+  family: 4 | 6,
+): Endpoint | undefined {
+  const answered = attributesOf(reply);
+  const ip = (parts: typeof sent, v4: number, v6: number): Uint8Array | undefined =>
+    valueOf(attributesOf(valueOf(parts, 1)), family === 4 ? v4 : v6);
+  const port = (parts: typeof sent, type: number): number =>
+    fromBe(valueOf(attributesOf(valueOf(parts, 2)), type));
+  const [to, from] = [ip(sent, 2, 4), ip(answered, 1, 3)];
+  if (to === undefined || from === undefined || from.length !== to.length) return undefined;
+  if (Buffer.compare(to, from) === 0 && port(sent, 3) === port(answered, 2)) return undefined;
+  return { address: family === 4 ? Address.v4(from) : new Address(from), port: port(answered, 2) };
 }
 
 function withSocket<T>(body: (socket: NetlinkSocket) => Result<T>): Result<T> {

@@ -92,14 +92,8 @@ function procAddress(hex: string): Address | undefined {
 }
 
 /** The client's direction is the original one. Attributes: linux/netfilter/nfnetlink_conntrack.h, enum ctattr_*. */
-function newEntry({ local, localPort, remote, remotePort }: Connection): ReturnType<typeof netfilterMessage> {
-  const family = local.family;
-  const tuple = (type: number, from: Address, fromPort: number, to: Address, toPort: number): Uint8Array =>
-    nested(
-      type,
-      nested(1, attribute(family === 4 ? 1 : 3, from.wire()), attribute(family === 4 ? 2 : 4, to.wire())),
-      nested(2, attribute(1, Uint8Array.of(TCP)), attribute(2, be16(fromPort)), attribute(3, be16(toPort))),
-    );
+export function newEntry(connection: Connection): ReturnType<typeof netfilterMessage> {
+  const { local, localPort, remote, remotePort } = connection;
   const state = nested(
     1,
     attribute(1, Uint8Array.of(TCP_CONNTRACK_ESTABLISHED)),
@@ -109,11 +103,25 @@ function newEntry({ local, localPort, remote, remotePort }: Connection): ReturnT
   return netfilterMessage(
     CTNETLINK,
     CT_NEW,
-    { family: family === 4 ? 2 : 10, flags: NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK },
-    tuple(1, remote, remotePort, local, localPort),
-    tuple(2, local, localPort, remote, remotePort),
+    { family: local.family === 4 ? 2 : 10, flags: NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK },
+    clientTuple(connection),
+    tcpTuple(2, local, localPort, remote, remotePort),
     attribute(3, be32(STATUS)),
     nested(4, state),
     attribute(7, be32(TIMEOUT)),
+  );
+}
+
+/** CTA_TUPLE_ORIG of a TCP connection: what its client sends. */
+export function clientTuple({ local, localPort, remote, remotePort }: Connection): Uint8Array {
+  return tcpTuple(1, remote, remotePort, local, localPort);
+}
+
+function tcpTuple(type: number, from: Address, fromPort: number, to: Address, toPort: number): Uint8Array {
+  const isV4 = from.family === 4;
+  return nested(
+    type,
+    nested(1, attribute(isV4 ? 1 : 3, from.wire()), attribute(isV4 ? 2 : 4, to.wire())),
+    nested(2, attribute(1, Uint8Array.of(TCP)), attribute(2, be16(fromPort)), attribute(3, be16(toPort))),
   );
 }
