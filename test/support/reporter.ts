@@ -6,7 +6,7 @@ import { lack } from "./root.ts";
 /**
  * Ends the run with the names of the tests that were skipped and one line `N passed, N failed[, N skipped]`.
  * A file or suite that fails outside its tests, and an error nobody caught, each count as one failure.
- * Tests that needed another try are named too.
+ * The failed tests and those that needed another try are named last, where a cut log still shows them.
  * With TEST_SUMMARY=FILE the counts are written there as JSON instead, for a script that has a line of its own.
  */
 export default class SummaryReporter implements Reporter {
@@ -20,6 +20,7 @@ export default class SummaryReporter implements Reporter {
     const counts = { passed: 0, failed: unhandled.length, skipped: 0 };
     const skipped: string[] = [];
     const again: string[] = [];
+    const broken: string[] = [];
     for (const module of modules) {
       counts.failed += module.errors().length;
       for (const suite of module.children.allSuites()) counts.failed += suite.errors().length;
@@ -27,8 +28,12 @@ export default class SummaryReporter implements Reporter {
         const { state } = test.result();
         if (test.diagnostic()?.flaky === true) again.push(`  ${module.relativeModuleId}: ${test.fullName}`);
         if (state === "passed") counts.passed++;
-        else if (state === "failed") counts.failed++;
-        else {
+        else if (state === "failed") {
+          counts.failed++;
+          const [first] = test.result().errors ?? [];
+          const why = (first?.message ?? "").split("\n")[0]?.slice(0, 200);
+          broken.push(`  ${module.relativeModuleId}: ${test.fullName}\n    ${why}`);
+        } else {
           counts.skipped++;
           skipped.push(`  ${module.relativeModuleId}: ${test.fullName}`);
         }
@@ -36,6 +41,7 @@ export default class SummaryReporter implements Reporter {
     }
     if (again.length > 0) console.log(`Passed only when tried again:\n${again.join("\n")}\n`);
     if (skipped.length > 0 && !this.#chosenByName) console.log(`${heading()}\n${skipped.join("\n")}\n`);
+    if (broken.length > 0) console.log(`Failed:\n${broken.join("\n")}\n`);
     const file = process.env["TEST_SUMMARY"];
     if (file === undefined) console.log(summaryLine(counts));
     else writeFileSync(file, `${JSON.stringify(counts)}\n`);
