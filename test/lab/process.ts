@@ -13,6 +13,8 @@ export class Process {
   readonly pid: number;
   readonly exited: Promise<Exit>;
   #exit: Exit | undefined;
+  /** It has ended, though another may hold its pipes. */
+  readonly #gone: Promise<void>;
   readonly #child: ChildProcess;
   readonly #stdout = new Collector();
   readonly #stderr = new Collector();
@@ -47,6 +49,9 @@ export class Process {
       stderr: () => this.#stderr.bytes(),
     });
     if (options.input !== undefined) child.stdin.write(options.input);
+    this.#gone = new Promise((resolve) => {
+      child.once("exit", () => resolve());
+    });
     this.exited = new Promise((resolve) => {
       child.once("close", (code, signal) => {
         this.#exit = { code: code ?? -1, signal: signal ?? undefined };
@@ -111,12 +116,21 @@ export class Process {
     if (this.running) this.#child.kill(signal);
   }
 
-  /** SIGTERM (or the signal given), and SIGKILL for the whole group after `patience` ms. */
+  /**
+   * SIGTERM (or the signal given), and SIGKILL for the whole group after `patience` ms. What has left the group and
+   * holds the pipes still is not waited for: sshd gives each session a group of its own, which outlives it.
+   */
   async stop(signal: NodeJS.Signals = "SIGTERM", patience = 5_000): Promise<Exit> {
     this.signal(signal);
     const timer = setTimeout(() => killGroup(this.pid), patience);
-    const exit = await this.exited;
+    await this.#gone;
     clearTimeout(timer);
+    const letGo = setTimeout(() => {
+      this.#child.stdout?.destroy();
+      this.#child.stderr?.destroy();
+    }, 250);
+    const exit = await this.exited;
+    clearTimeout(letGo);
     return exit;
   }
 

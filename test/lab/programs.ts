@@ -4,7 +4,7 @@ import type { Argv } from "./exec.ts";
 /** The folder of this tree, with a slash at its end. */
 export const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The two programs as they stand in this tree, run unbuilt; with TOCK_BUILT=1 as `npm run build` made them. */
+/** The two programs: with TOCK_BUILT=1 (`npm test`) as `npm run build` made them, else the sources, which start slower. */
 const isBuilt = process.env["TOCK_BUILT"] === "1";
 const client = `${REPOSITORY}${isBuilt ? "dist/tock.js" : "client/cli.ts"}`;
 const daemon = `${REPOSITORY}${isBuilt ? "dist/tockd.js" : "server/cli.ts"}`;
