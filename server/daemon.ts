@@ -87,6 +87,7 @@ export class Daemon {
       () => performance.now(),
       () => this.#sweeps.start(),
     );
+    journal.onUnsynced(({ message }) => emit({ kind: "journal-error", message }));
     this.#guard = new GuardKeeper(firewall, guardPlanOf(settings), new GuardWish(state), emit);
     this.#path = new DataPath(settings, {
       serverId: store.identity.id,

@@ -54,8 +54,8 @@ export function initialiseJournal(path: string, serverId: Uint8Array): Result<vo
 /**
  * Opens the replay journal.
  *
- * A write to it goes to the kernel, not to the disk: that outlives the process, and after a loss of power the boot id is
- * another one. A journal that cannot be trusted is replaced by a new one, of which every step that could have been
+ * A write to it goes to the kernel, which outlives the process, and soon after to the disk; after a loss of power, which can
+ * take the last of it, the boot id is another one. A journal that cannot be trusted is replaced by a new one, of which every step that could have been
  * accepted until now is spent. Fails where that cannot be done, or another process has the journal.
  */
 export function openJournal(options: JournalOptions): Result<Journal> {

@@ -17,6 +17,7 @@ import {
   type Slot,
 } from "./journal-file.ts";
 import { codeOf, writeAll } from "./journal-io.ts";
+import { SoonSynced } from "./soon-synced.ts";
 
 /** Slots that a journal starts with and grows by: 64 KiB. */
 export const CHUNK = 1024;
@@ -50,6 +51,8 @@ export class Journal {
   readonly spent: SpentSteps;
   readonly #path: string;
   readonly #fd: number;
+  readonly #sync: SoonSynced;
+  #unsynced: (error: TockError) => void = () => undefined;
   readonly #block = Buffer.alloc(SLOT);
   readonly #free: number[] = [];
   readonly #used = new Map<TimeStep, number[]>();
@@ -61,6 +64,7 @@ export class Journal {
     this.distrust = distrust;
     this.#path = path;
     this.#fd = fd;
+    this.#sync = new SoonSynced(fd, (code) => this.#unsynced(unsynced(path, code)));
     this.#header = header;
     this.spent = spentIn(header, slots);
     const entries: Entry[] = [];
@@ -84,7 +88,12 @@ export class Journal {
     return stepStart(timeStep(Math.max(this.spent.floor, this.spent.doubt) + 1));
   }
 
-  /** Writes down a use. After an error nothing must be done for it. */
+  /** `told` hears that what was written cannot be synced: a loss of power would lose it. */
+  onUnsynced(told: (error: TockError) => void): void {
+    this.#unsynced = told;
+  }
+
+  /** Writes down a use, and has it synced soon. After an error nothing must be done for it. */
   append(use: Use, source: Address | undefined): Result<void> {
     let number: number | undefined;
     try {
@@ -93,6 +102,7 @@ export class Journal {
       if (number === undefined) return err(failure(this.#path, "EFBIG"));
       this.#write(number, { kind: "use", step: use.step, id: use.id, source: source?.bytes ?? NO_SOURCE });
       this.#remember(use.step, number);
+      this.#sync.changed();
       return ok(undefined);
     } catch (error) {
       if (number !== undefined) this.#release(number);
@@ -135,6 +145,7 @@ export class Journal {
   }
 
   close(): void {
+    this.#sync.close();
     closeSync(this.#fd);
   }
 
@@ -213,6 +224,11 @@ function failure(path: string, code: string): TockError {
       ? "the disk is full; nothing opens until there is room"
       : "nothing opens until it can be written";
   return new TockError("io", `journal: cannot write to ${path}: ${code}`, hint);
+}
+
+function unsynced(path: string, code: string): TockError {
+  const hint = "uses are written down all the same; a loss of power would lose the last ones";
+  return new TockError("io", `journal: cannot sync ${path} to its disk: ${code}`, hint);
 }
 
 function addressOf(bytes: Uint8Array): Address | undefined {

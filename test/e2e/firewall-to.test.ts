@@ -233,6 +233,8 @@ describe.each(backends)("ports that lead to another host by %s", (backend) => {
 
   test("are nobody's after a change of the backend", async () => {
     await firewall.open(shell, client.at(4), 60);
+    // A daemon that runs owns its table, and the kernel lets nobody else take it out.
+    await firewall.kill();
     const next = await RemoteFirewall.start(gateway, backend === "nftables" ? "iptables" : "nftables");
     await next.on({ ...plan, services: [service("web", "tcp/8000")] });
     expect(await everything(gateway)).not.toContain(inner.at(4));
