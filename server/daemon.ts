@@ -247,8 +247,10 @@ export class Daemon {
       trail: this.#trail,
       metrics: this.#metrics,
       log: this.#log,
-      status: () =>
-        statusOf({
+      status: () => {
+        // Who asks for the status may read in the store what it stands for: when devices were used.
+        this.#ledger.flush();
+        return statusOf({
           guard: this.#guard,
           path: this.#path,
           firewall: this.#firewall,
@@ -258,7 +260,8 @@ export class Daemon {
           packets: this.#counters.totals(),
           startedAt: this.#started,
           reloads: this.#reloader.count,
-        }),
+        });
+      },
       reload: () => this.reload(),
       devicesChanged: () => {
         const read = this.#keeper.readChanges();
