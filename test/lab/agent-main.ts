@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
@@ -106,4 +107,6 @@ async function answer(line: string): Promise<void> {
 createInterface({ input: process.stdin })
   .on("line", (line) => void answer(line))
   .once("close", () => process.exit(0));
+// Helpers end by signals, and Node would not write it then.
+flushCompileCache();
 process.stdout.write("ready\n");

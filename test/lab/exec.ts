@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import type { Ran } from "./secret-search.ts";
 
 /** A program and its arguments. Never a shell string. */
@@ -26,6 +27,11 @@ export interface RunOptions {
 }
 
 const MOST_OUTPUT = 16 * 1024 * 1024;
+
+/** Where the lab's own helpers keep what Node made of their sources: each starts in a third of the time. */
+export const COMPILED = {
+  NODE_COMPILE_CACHE: fileURLToPath(new URL("../../build/compiled", import.meta.url)),
+};
 
 /** The environment that every command of the lab starts from. */
 export function baseEnv(extra: Readonly<Record<string, string>> = {}): Record<string, string> {

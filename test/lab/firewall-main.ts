@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { connect, createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import type { Grant } from "../../server/core/grant.ts";
@@ -106,4 +107,6 @@ async function answer(line: string): Promise<void> {
 createInterface({ input: process.stdin })
   .on("line", (line) => void answer(line))
   .once("close", () => process.exit(0));
+// Helpers end by signals, and Node would not write it then.
+flushCompileCache();
 process.stdout.write("ready\n");

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { GuardPlan, GuardState } from "../../server/core/firewall.ts";
 import type { PortRange, Service } from "../../server/core/grant.ts";
 import type { Port, Seconds, ServiceName } from "../../shared/brand.ts";
-import type { Argv, RunOptions } from "./exec.ts";
+import { type Argv, COMPILED, type RunOptions } from "./exec.ts";
 import type { Host } from "./host.ts";
 import type { Process } from "./process.ts";
 
@@ -60,7 +60,7 @@ export class RemoteFirewall {
     const own: Argv = [process.execPath, program, name, variant];
     const [first, ...rest] = prefix;
     const argv: Argv = first === undefined ? own : [first, ...rest, ...own];
-    const started = host.start(argv, options);
+    const started = host.start(argv, { ...options, env: { ...COMPILED, ...options.env } });
     await started.waitFor(/^ready\n/);
     return new RemoteFirewall(started);
   }

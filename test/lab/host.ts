@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Agent } from "./agent.ts";
-import { type Argv, must, type Output, type RunOptions, run } from "./exec.ts";
+import { type Argv, COMPILED, must, type Output, type RunOptions, run } from "./exec.ts";
 import { Process } from "./process.ts";
 import type { Ran } from "./secret-search.ts";
 
@@ -68,7 +68,7 @@ export class Host {
 
   /** The host's agent, which probes, sends and listens from inside; started when first asked for. */
   async agent(): Promise<Agent> {
-    this.#agent ??= new Agent(this.start(Agent.argv));
+    this.#agent ??= new Agent(this.start(Agent.argv, { env: COMPILED }));
     await this.#agent.ready;
     return this.#agent;
   }
