@@ -294,7 +294,7 @@ export class DataPath {
     this.#gate = gate;
     this.#source = source.value;
     source.value.tags.replace(this.#devices.packTags());
-    warmUp();
+    warmUp((grant) => firewall.rehearse(grant));
     return ok(undefined);
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import type { DeviceId, UnixMillis } from "../shared/brand.ts";
+import { openSync } from "node:fs";
+import { type DeviceId, type ServiceName, seconds, type UnixMillis } from "../shared/brand.ts";
 import { KeySchedule } from "../shared/key-schedule.ts";
 import { encodeRequest } from "../shared/request.ts";
 import { ok } from "../shared/result.ts";
@@ -9,36 +10,87 @@ import { stepAt } from "../shared/time-step.ts";
 import { Counters, DROP_REASONS } from "./core/counters.ts";
 import { DeviceTable } from "./core/device-table.ts";
 import { Frame } from "./core/frame.ts";
+import type { Grant, Service } from "./core/grant.ts";
 import { KnockTracker } from "./core/knock-tracker.ts";
 import { ReplayWindow } from "./core/replay-window.ts";
 import { SpentSteps } from "./core/spent-steps.ts";
+import type { User } from "./core/user.ts";
 import { Verifier } from "./core/verify.ts";
 import { Gate } from "./gate.ts";
+import { freeSlots } from "./store/journal-file.ts";
+import { Journal } from "./store/live-journal.ts";
 
 const PACKETS = 500;
 /** Made at once; others wait for a millisecond or two at most. */
 const AT_ONCE = 5;
 const SEED = [0, 0] as const;
+/** A name that no configuration has. */
+const SERVICE: Service = {
+  name: randomBytes(8).toString("hex") as ServiceName,
+  ports: [],
+  ttl: seconds(1),
+  maxTtl: seconds(1),
+  secondFactor: false,
+};
+const USER: User = {
+  name: "nobody",
+  enabled: true,
+  services: [SERVICE.name],
+  expiresAt: undefined,
+  networks: [],
+  deny: [],
+  mayKnock: false,
+  hours: undefined,
+  bindsPort: false,
+  connections: 0,
+  address: "packet",
+  widen: { 4: undefined, 6: undefined },
+  maxTtl: undefined,
+  secondFactor: false,
+};
+const POLICY = {
+  users: new Map([[USER.name, USER]]),
+  services: new Map([[SERVICE.name, SERVICE]]),
+  rotateAfter: undefined,
+  expireAfter: undefined,
+};
 
 /**
  * Sends packets of a device that does not exist through a gate that leads nowhere, so that the code is compiled by the
  * time that a real one comes: the first would take some ten milliseconds otherwise, and the next ones twice as long as
- * need be. `done`, if given, is told how many were answered.
+ * need be. `open` gets the grants, for a service that cannot exist; `done`, if given, is told how many were answered.
  */
-export function warmUp(done?: (answered: number) => void): void {
+export function warmUp(open: (grant: Grant) => void, done?: (answered: number) => void): void {
   let [made, answered] = [0, 0];
-  const send = rehearsal(() => answered++);
+  const journal = nowhere();
+  const send = rehearsal(open, journal, () => answered++);
   const go = (): void => {
     for (let n = 0; n < AT_ONCE; n++) send();
     made += AT_ONCE;
     if (made < PACKETS) setImmediate(go);
-    else done?.(answered);
+    else {
+      journal.close();
+      done?.(answered);
+    }
   };
   setImmediate(go);
 }
 
+/** A journal whose writes go nowhere. */
+function nowhere(): Journal {
+  const header = {
+    capacity: PACKETS,
+    serverId: new Uint8Array(16),
+    bootId: undefined,
+    floor: -1,
+    doubt: -1,
+    inode: 0n,
+  };
+  return new Journal("rehearsal", openSync("/dev/null", "w"), { header, slots: freeSlots(PACKETS) });
+}
+
 /** What makes a packet and hands it in. */
-function rehearsal(answer: () => void): () => void {
+function rehearsal(open: (grant: Grant) => void, journal: Journal, answer: () => void): () => void {
   const now = Date.now() as UnixMillis;
   const serverId = randomBytes(16);
   const secret = new Secret(randomBytes(32));
@@ -69,9 +121,15 @@ function rehearsal(answer: () => void): () => void {
     knocks: new KnockTracker(devices, SEED, 1),
     replays: new ReplayWindow(new SpentSteps()),
     counters: new Counters(DROP_REASONS),
-    firewall: { open: () => ok("confirmed"), close: () => ok(undefined) },
-    journal: () => ok(undefined),
-    policy: () => ({ users: new Map(), services: new Map(), rotateAfter: undefined, expireAfter: undefined }),
+    firewall: {
+      open: (grant) => {
+        open(grant);
+        return ok("confirmed");
+      },
+      close: () => ok(undefined),
+    },
+    journal: (use, source) => journal.append(use, source),
+    policy: () => POLICY,
     secrets: { promote: () => undefined, rotate: () => "refused" },
     checkCode: () => "missing",
     grants: { add: nothing, close: () => ok(undefined) },
@@ -81,7 +139,7 @@ function rehearsal(answer: () => void): () => void {
   });
   const keys = new KeySchedule(secret, serverId).keys(stepAt(now));
   const request = encodeRequest({
-    type: "ping",
+    type: "open",
     replyWanted: true,
     sentAt: now,
     otp: undefined,
@@ -89,7 +147,7 @@ function rehearsal(answer: () => void): () => void {
     fromPort: undefined,
     lifetime: 0,
     connections: 0,
-    service: undefined,
+    service: SERVICE.name,
     body: undefined,
   });
   const frame = new Frame();

@@ -76,6 +76,8 @@ export interface Firewall {
   guardState(plan: GuardPlan): Result<GuardState>;
   /** Lets the grant's source in; when it is in already its time is extended, never shortened. Ok = the kernel confirmed. */
   open(grant: Grant): Result<void>;
+  /** Runs the code of `open` for a service that no guard knows: the kernel refuses, and nothing changes. */
+  rehearse(grant: Grant): void;
   /** Ends the grants of one source to one service, or only what the kernel has for one of them. Ok also when there was none. */
   close(service: ServiceName, source: Address, only?: Entry): Result<void>;
   /** Every grant that the kernel holds. */

@@ -47,6 +47,10 @@ export class DryRunFirewall implements Firewall {
     return ok(this.#guard.plan === JSON.stringify(plan) ? "on" : "damaged");
   }
 
+  rehearse(grant: Grant): void {
+    this.open(grant);
+  }
+
   open(grant: Grant): Result<void> {
     const { service, prefix, sourcePort, lifetime, connections } = grant;
     const source = keyIn({ prefix }, grant.source);

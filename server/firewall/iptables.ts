@@ -90,6 +90,10 @@ export class IptablesFirewall implements Firewall {
     return openGrant(this.#store, grant);
   }
 
+  rehearse(grant: Grant): void {
+    openGrant(this.#store, grant);
+  }
+
   close(service: Grant["service"]["name"], source: Grant["source"], only?: Entry): Result<void> {
     return closeGrants(this.#store, service, source, only);
   }

@@ -70,7 +70,7 @@ export function deleteElement(set: KernelSet, key: GrantKey): Message {
 
 /** One element by its key; ENOENT when it is not there. */
 export function getElement(
-  socket: NetlinkSocket,
+  socket: Pick<NetlinkSocket, "request">,
   set: KernelSet,
   key: GrantKey,
 ): Result<Element | undefined, NetlinkError> {
@@ -80,7 +80,10 @@ export function getElement(
 }
 
 /** All elements of a set. */
-export function dumpElements(socket: NetlinkSocket, set: KernelSet): Result<Element[], NetlinkError> {
+export function dumpElements(
+  socket: Pick<NetlinkSocket, "dump">,
+  set: KernelSet,
+): Result<Element[], NetlinkError> {
   const name = [attribute(LIST.table, text(TABLE)), attribute(LIST.set, text(set.name))];
   const parts = socket.dump(nft("getElement", INET, NLM_F_DUMP, ...name));
   return parts.ok ? ok(parts.value.flatMap((part) => elementsIn(set, netfilterAttributes(part)))) : parts;

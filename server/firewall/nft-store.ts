@@ -25,12 +25,14 @@ const ENOENT = 2;
 /** The kernel's limit counts in u64 nanoseconds, and a week is 6·10^14 of them. */
 const MOST_CONNECTIONS = 10_000;
 
+type Socket = Pick<NetlinkSocket, "request" | "dump">;
+
 /** Grants as elements of nft sets. The kernel can be asked for one element, so nothing is remembered here. */
 export class NftStore implements GrantStore {
-  readonly #socket: () => NetlinkSocket;
+  readonly #socket: () => Socket;
 
   /** `socket` gives the socket in use: it changes when the table's ownership does. */
-  constructor(socket: () => NetlinkSocket) {
+  constructor(socket: () => Socket) {
     this.#socket = socket;
   }
 
