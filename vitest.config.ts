@@ -7,7 +7,7 @@ const rootOnly = lack === undefined ? {} : { testNamePattern: /(?!)/ };
 // Real packets on a shared machine: a test that fails is tried again, and named at the end where that was needed.
 const retry = process.env["CI"] === "true" ? 2 : 0;
 
-// Two cores: unit tests take both; then the end-to-end tests, which mostly wait, two files at a time;
+// Two cores: unit tests take both; then the end-to-end tests, which wait half of their time, three files at a time;
 // then those with browsers, which mostly wait too.
 export default defineConfig({
   test: {
@@ -31,7 +31,7 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           retry,
           sequence: { groupOrder: 1 },
           ...rootOnly,
