@@ -33,6 +33,9 @@ const COUNTER_PACKETS = 2;
 /** The limit refills one packet a week, the longest unit that nft can print: within a lifetime, none. */
 const WEEK = 604_800;
 
+/** Elements that come all the time must not keep anybody asking. */
+const MOST_ROUNDS = 8;
+
 /** A set in the kernel: its name and how its keys look. */
 export interface KernelSet {
   readonly name: string;
@@ -79,14 +82,27 @@ export function getElement(
   return parts.ok ? ok(parts.value.flatMap((part) => elementsIn(set, netfilterAttributes(part)))[0]) : parts;
 }
 
-/** All elements of a set. */
+/**
+ * All elements of a set. The kernel gives a long list in parts, each of which goes on at the number where the last one ended:
+ * where elements whose time is over are taken away in between, as many are skipped that are alive. So a list of several parts
+ * is asked for again until nothing new comes.
+ */
 export function dumpElements(
   socket: Pick<NetlinkSocket, "dump">,
   set: KernelSet,
 ): Result<Element[], NetlinkError> {
   const name = [attribute(LIST.table, text(TABLE)), attribute(LIST.set, text(set.name))];
-  const parts = socket.dump(nft("getElement", INET, NLM_F_DUMP, ...name));
-  return parts.ok ? ok(parts.value.flatMap((part) => elementsIn(set, netfilterAttributes(part)))) : parts;
+  const found = new Map<string, Element>();
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const parts = socket.dump(nft("getElement", INET, NLM_F_DUMP, ...name));
+    if (!parts.ok) return parts;
+    const before = found.size;
+    for (const part of parts.value)
+      for (const element of elementsIn(set, netfilterAttributes(part)))
+        found.set(`${element.source.text} ${element.sourcePort ?? ""}`, element);
+    if (parts.value.length <= 1 || found.size === before) break;
+  }
+  return ok([...found.values()]);
 }
 
 function listOf(set: KernelSet, element: readonly Uint8Array[]): Uint8Array[] {
