@@ -86,11 +86,18 @@ export class GuardKeeper {
     return this.#keep("on");
   }
 
-  /** Puts the guard on for so many seconds. The kernel itself ends it, whoever is killed meanwhile. */
-  onTrial(seconds: number, from: Pick<TrialWish, "client" | "clientPort">): Result<void> {
-    const wish = this.#wish.read();
+  /**
+   * Puts the guard on for so many seconds. The kernel itself ends it, whoever is killed meanwhile. Where it cannot be put on, or
+   * `check`, which is asked then, says no, what was wanted before is wanted again.
+   */
+  onTrial(
+    seconds: number,
+    from: Pick<TrialWish, "client" | "clientPort">,
+    check: () => Result<void> = () => ok(undefined),
+  ): Result<void> {
+    const before = this.#wish.read();
     const state = this.state;
-    if (wish.kind === "on" && state.ok && state.value === "on") {
+    if (before.kind === "on" && state.ok && state.value === "on") {
       const hint = "tockd guard off takes it off";
       return err(new TockError("exists", "guard: it is on already, and not on trial", hint));
     }
@@ -100,9 +107,14 @@ export class GuardKeeper {
     const wished = this.#wish.setTrial(trial);
     if (!wished.ok) return wished;
     const done = this.#put("trial", "command");
-    if (done.ok) this.#arm(trial);
-    else this.#wish.set(false);
-    return done;
+    const kept = done.ok ? check() : done;
+    if (kept.ok) this.#arm(trial);
+    else {
+      this.#wish.putBack(before);
+      if (this.#isWanted()) this.#check();
+      else if (done.ok) this.#takeOff("command");
+    }
+    return kept;
   }
 
   /** Keeps a guard that is on trial. */
@@ -130,8 +142,11 @@ export class GuardKeeper {
     return done;
   }
 
+  /** The wish goes first: rules that stay, and are not wanted, nobody would look after. */
   #keep(state: "on" | "confirmed"): Result<void> {
-    const wish = this.#wish.read();
+    const before = this.#wish.read();
+    const wished = this.#wish.set(true);
+    if (!wished.ok) return wished;
     this.#isKnownOff = false;
     const done = this.#firewall.guardOn(this.#plan);
     if (done.ok) {
@@ -139,25 +154,30 @@ export class GuardKeeper {
       this.#trouble = undefined;
       this.#emit({ kind: "guard", state, by: "command" });
       this.#keepPlan();
-      return this.#wish.set(true);
+      return done;
     }
+    this.#wish.putBack(before);
     this.#emit({ kind: "firewall-error", message: done.error.message });
-    this.#trouble = wish.kind === "on" ? done.error : undefined;
+    this.#trouble = before.kind === "on" ? done.error : undefined;
     return done;
   }
 
   off(): Result<void> {
-    const unwanted = this.#wish.set(false);
-    if (!unwanted.ok) return unwanted;
-    return this.#takeOff("command");
+    return this.#unwant("command");
   }
 
   /** A trial that nobody confirmed. */
   #end(): Result<void> {
-    const unwanted = this.#wish.set(false);
-    const done = this.#takeOff("time");
+    const done = this.#unwant("time");
     if (!done.ok) this.#emit({ kind: "firewall-error", message: done.error.message });
-    return unwanted.ok ? done : unwanted;
+    return done;
+  }
+
+  /** The rules go in any case: this is the way back. */
+  #unwant(by: "command" | "time"): Result<void> {
+    const unwanted = this.#wish.set(false);
+    const done = this.#takeOff(by);
+    return done.ok ? unwanted : done;
   }
 
   #takeOff(by: "command" | "time"): Result<void> {

@@ -1,4 +1,4 @@
-import { closeSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { hex } from "../shared/bytes.ts";
 import { TockError } from "../shared/errors.ts";
@@ -25,6 +25,8 @@ const ON = { kind: "on" } as const;
 export class GuardWish {
   readonly state: string;
   readonly #file: string;
+  /** It is off, though the file that says otherwise could not be removed. */
+  #isOff = false;
 
   constructor(state: string) {
     this.state = state;
@@ -37,6 +39,7 @@ export class GuardWish {
 
   /** A file that is there but cannot be read, or understood, counts as on. */
   read(): Wish {
+    if (this.#isOff) return OFF;
     try {
       const text = readFileSync(this.#file, "utf8").trim();
       if (text === "off") return OFF;
@@ -47,23 +50,42 @@ export class GuardWish {
   }
 
   set(on: boolean): Result<void> {
-    return this.#write(on ? "on" : undefined);
+    return on ? this.#write("on") : this.#remove();
   }
 
-  setTrial(trial: Omit<TrialWish, "kind">): Result<void> {
-    return this.#write(`trial ${JSON.stringify({ ...trial, boot: hex(readBootId()) })}`);
+  setTrial({ start, end, client, clientPort }: Omit<TrialWish, "kind">): Result<void> {
+    const trial = { start, end, client, clientPort, boot: hex(readBootId()) };
+    return this.#write(`trial ${JSON.stringify(trial)}`);
   }
 
-  #write(text: string | undefined): Result<void> {
+  /** As it was read before. */
+  putBack(wish: Wish): Result<void> {
+    return wish.kind === "trial" ? this.setTrial(wish) : this.set(wish.kind === "on");
+  }
+
+  #write(text: string): Result<void> {
     try {
-      if (text === undefined) rmSync(this.#file, { force: true });
-      else {
-        const contents = (): Buffer => Buffer.from(`${text}\n`);
-        closeSync(putFile(this.#file, "over", () => true, contents));
-      }
+      const contents = (): Buffer => Buffer.from(`${text}\n`);
+      closeSync(putFile(this.#file, "over", () => true, contents));
+      this.#isOff = false;
       return ok(undefined);
     } catch (error) {
-      return err(new TockError("io", `guard: cannot write ${this.#file}: ${codeOf(error)}`));
+      return err(new TockError("io", `guard: ${this.#file} cannot be written: ${codeOf(error)}`));
+    }
+  }
+
+  /** Where the file cannot be removed it is off for this process alone. */
+  #remove(): Result<void> {
+    try {
+      unlinkSync(this.#file);
+      this.#isOff = false;
+      return ok(undefined);
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return ok(undefined);
+      this.#isOff = true;
+      const why = `${this.#file} cannot be written: ${codeOf(error)}`;
+      const hint = "make the state folder writable again, then: tockd guard off";
+      return err(new TockError("io", `guard: off, but ${why}, so it comes back at the next start`, hint));
     }
   }
 }

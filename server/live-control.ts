@@ -101,21 +101,20 @@ export class LiveControl {
   #trial(seconds: number, session: Session | null): Result<void> {
     const { guard } = this.#parts;
     this.#letIn.length = 0;
-    const on = guard.onTrial(seconds, { client: session?.client, clientPort: session?.clientPort });
-    if (!on.ok || session === null) return on;
+    const from = { client: session?.client, clientPort: session?.clientPort };
+    return guard.onTrial(seconds, from, () => this.#survives(session));
+  }
+
+  /** Whether the session goes on with the guard that is on now. */
+  #survives(session: Session | null): Result<void> {
+    if (session === null) return ok(undefined);
     const client = parseAddress(session.client);
     const flow = client.ok ? hasFlow(client.value, session.clientPort, session.serverPort) : ok(false);
     if (flow.ok && flow.value) return ok(undefined);
-    guard.off();
     const why = flow.ok ? "conntrack does not know it" : flow.error.message;
     const hint = "is conntrack switched off for it (raw table, NOTRACK)? tockd doctor looks at that";
-    return err(
-      new TockError(
-        "firewall",
-        `guard: this session would not survive: ${why}; the guard is off again`,
-        hint,
-      ),
-    );
+    const message = `guard: this session would not survive: ${why}; the guard is as it was before`;
+    return err(new TockError("firewall", message, hint));
   }
 
   #confirm(session: Session | null): Result<void> {

@@ -48,7 +48,8 @@ export class Reloader {
   /** One at a time. */
   reload(): Promise<Reloaded> {
     const done = this.#last.then(() => this.#reload());
-    this.#last = done;
+    // Whoever asked is told of an exception; the next reload is another one.
+    this.#last = done.catch(() => undefined);
     return done;
   }
 

@@ -51,6 +51,9 @@ export interface Held {
   readonly ruled: ReadonlySet<string>;
 }
 
+/** A comment, or another text of somebody's, as iptables prints it: what it says is no part of the rule. */
+const QUOTED = /"(?:[^"\\]|\\.)*"/g;
+
 export function heldIn(listing: string, hooks: readonly Hook[]): Held {
   const marks = new Map<string, string[]>();
   const jumps = new Map<string, string[]>();
@@ -68,7 +71,7 @@ export function heldIn(listing: string, hooks: readonly Hook[]): Held {
       if (command === "N") walks.push(chain);
       else ruled.add(chain);
     } else if (hook !== undefined && rule !== "") {
-      const target = /(?:^| )-([jg]) (\S+)/.exec(rule);
+      const target = /(?:^| )-([jg]) (\S+)/.exec(rule.replace(QUOTED, '""'));
       const isHarmless = target?.[1] === "j" && HARMLESS.has(target[2] ?? "");
       if (target?.[2] === hook.entry) jumps.set(chain, [...(jumps.get(chain) ?? []), rule]);
       else if (hook.first && !jumps.has(chain) && target && !isHarmless) late.add(chain);

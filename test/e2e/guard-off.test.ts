@@ -1,7 +1,7 @@
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tock, tockd } from "../lab/programs.ts";
-import { Scene } from "../lab/scene.ts";
+import { FAMILIES, Scene } from "../lab/scene.ts";
 import { SshServer } from "../lab/sshd.ts";
 import { BACKENDS } from "../lab/tock-server.ts";
 
@@ -78,5 +78,40 @@ describe.each(BACKENDS)("%s", (backend) => {
     expect([code, stdout]).toEqual([0, expect.stringMatching(/^guard: off/)]);
     expect(stderr).toMatch(/^tock: warning: .* cannot be used: tockd check\n$/);
     expect(await scene.sees(scene.client, 4)).toBe(true);
+  });
+});
+
+/** It is the way back also on a bad day. */
+describe.each(BACKENDS)("%s, on a bad day", (backend) => {
+  let scene: Scene;
+
+  beforeAll(async () => {
+    scene = await Scene.set({ backend, disk: "16M" });
+  });
+  afterAll(() => scene[Symbol.asyncDispose]());
+
+  const status = async (): Promise<string> => (await scene.daemon.command("guard", "status")).stdout;
+
+  test.each(["with", "without"])("it goes off %s a daemon whose state folder is read-only", async (how) => {
+    const { daemon } = scene;
+    const { state } = daemon;
+    await daemon.must("guard", "on", "--no-confirm");
+    expect(await scene.seenByAnyone()).toBe(false);
+    if (how === "without") await daemon.stop();
+    const readOnly = `mount --bind ${state} ${state} && mount -o remount,bind,ro ${state}`;
+    await daemon.inside(["sh", "-c", readOnly]);
+    const { code, stderr } = await daemon.command("guard", "off");
+    const why =
+      /^tock: error: guard: off, but .*guard cannot be written: EROFS, so it comes back at the next start\n/;
+    expect([code, stderr]).toEqual([1, expect.stringMatching(why)]);
+    for (const family of FAMILIES) expect(await scene.sees(scene.stranger, family)).toBe(true);
+    // A change to the rules makes the daemon look at its guard.
+    await scene.server.must(["nft", "add", "table", "inet", "other"]);
+    if (how === "with") expect((await daemon.command("status")).stdout).toMatch(/^guard +off /m);
+    expect(await scene.sees(scene.stranger, 4)).toBe(true);
+    await daemon.inside(["umount", state]);
+    await daemon.must("guard", "off");
+    if (how === "without") await daemon.start();
+    expect(await status()).toBe("guard: off\n");
   });
 });

@@ -1,3 +1,5 @@
+import { mkdirSync, rmdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { AuditEvent } from "../../server/core/event.ts";
 import type { GuardPlan } from "../../server/core/firewall.ts";
@@ -49,14 +51,18 @@ class Stubborn extends DryRunFirewall {
   }
 }
 
+const console = { client: undefined, clientPort: undefined };
+
 let firewall: Stubborn;
+let wish: GuardWish;
 let keeper: GuardKeeper;
 let events: AuditEvent[];
 
 beforeEach(() => {
   firewall = new Stubborn({ log: () => undefined, now: () => 0 });
   events = [];
-  keeper = new GuardKeeper(firewall, plan, new GuardWish(scratch()), (event) => events.push(event));
+  wish = new GuardWish(scratch());
+  keeper = new GuardKeeper(firewall, plan, wish, (event) => events.push(event));
   unwrap(keeper.start());
 });
 
@@ -107,4 +113,72 @@ test("while it is off the kernel is asked once, not for every packet, and anew o
   expect(unwrap(keeper.open(grant))).toBe("confirmed");
   unwrap(keeper.on());
   expect(unwrap(keeper.open(grant))).toBe("confirmed");
+});
+
+test("where the wish cannot be taken back it goes off all the same, and nothing restores it before the next start", () => {
+  unwrap(keeper.on());
+  // As on a disk that is read-only: the wish is there, counts as on, and cannot be removed.
+  const file = join(wish.state, "guard");
+  rmSync(file);
+  mkdirSync(file);
+  const why = expect.stringMatching(/guard: off, .* cannot be written: EISDIR, .* next start/) as string;
+  expect(keeper.off()).toMatchObject({ ok: false, error: { code: "io", message: why } });
+  expect(unwrap(firewall.guardState(plan))).toBe("off");
+  firewall.changed();
+  expect(unwrap(keeper.state)).toBe("off");
+  expect(unwrap(keeper.open(grant))).toBe("unguarded");
+  rmdirSync(file);
+  unwrap(keeper.on());
+  firewall.damage();
+  expect(unwrap(keeper.state)).toBe("on");
+});
+
+test("a trial whose confirmation cannot be written is a trial still", () => {
+  unwrap(keeper.onTrial(60, console));
+  const full = err(new TockError("io", "no space left"));
+  vi.spyOn(wish, "set").mockReturnValue(full);
+  expect(keeper.confirm()).toEqual(full);
+  expect(keeper.trialSeconds).toBeGreaterThan(0);
+  expect(unwrap(keeper.state)).toBe("on");
+  // The rules still end by themselves.
+  expect(unwrap(firewall.guardState(plan))).toBe("damaged");
+});
+
+test("a trial whose confirmation the firewall refuses is a trial still", () => {
+  unwrap(keeper.onTrial(60, console));
+  firewall.isStuck = true;
+  expect(keeper.confirm()).toMatchObject({ ok: false, error: { code: "firewall" } });
+  expect(keeper.trialSeconds).toBeGreaterThan(0);
+});
+
+describe("a trial over a guard that is wanted and damaged", () => {
+  const gone = err(new TockError("firewall", "this session would not survive"));
+
+  beforeEach(() => {
+    unwrap(keeper.on());
+    firewall.isStuck = true;
+    firewall.damage();
+  });
+
+  test("leaves it wanted where the trial cannot be put on", () => {
+    expect(keeper.onTrial(60, console).ok).toBe(false);
+    expect(wish.read()).toEqual({ kind: "on" });
+    firewall.isStuck = false;
+    firewall.changed();
+    expect(unwrap(firewall.guardState(plan))).toBe("on");
+  });
+
+  test("leaves it wanted, and puts it back, where the session would not survive", () => {
+    firewall.isStuck = false;
+    expect(keeper.onTrial(60, console, () => gone)).toEqual(gone);
+    expect(wish.read()).toEqual({ kind: "on" });
+    expect(unwrap(firewall.guardState(plan))).toBe("on");
+  });
+});
+
+test("a trial that the session would not survive takes the guard off again where it was off", () => {
+  const gone = err(new TockError("firewall", "this session would not survive"));
+  expect(keeper.onTrial(60, console, () => gone)).toEqual(gone);
+  expect(wish.read()).toEqual({ kind: "off" });
+  expect(unwrap(firewall.guardState(plan))).toBe("off");
 });

@@ -1,0 +1,19 @@
+import { expect, test } from "vitest";
+import { Reloader, type ReloaderParts } from "../../server/reloader.ts";
+import { TockError } from "../../shared/errors.ts";
+import { err } from "../../shared/result.ts";
+
+test("after a reload that ended in an exception the next one reads the configuration again", async () => {
+  let reads = 0;
+  const reloader = new Reloader({
+    reread: () => {
+      if (++reads === 1) throw new Error("EMFILE");
+      return err([new TockError("config", "a mistake")]);
+    },
+    emit: () => undefined,
+  } as unknown as ReloaderParts);
+  await expect(reloader.reload()).rejects.toThrow("EMFILE");
+  const again = { changed: [], mistakes: [{ code: "config", message: "a mistake" }] };
+  await expect(reloader.reload()).resolves.toEqual(again);
+  expect(reads).toBe(2);
+});
