@@ -172,6 +172,34 @@ describe("the Debian package, in a system that has nothing else", () => {
         expect(status).toMatch(/^Seccomp:\t2$/m);
         await laptop.must(tock("open", "server"));
         await eventually("the port is open", opens);
+        const { filter, clock } = JSON.parse(await machine.must(["tockd", "status", "--json"])) as {
+          filter: string;
+          clock: unknown;
+        };
+        expect(filter).toBe("ebpf");
+        expect(clock).not.toBeNull();
+      });
+
+      test("hooks run in the sandbox, without the daemon's capabilities", async () => {
+        const hook = "grep CapEff /proc/self/status > /run/tock/hook; echo $TOCK_USER >> /run/tock/hook";
+        const table = `\n[hooks]\non_grant = ["/bin/sh", "-c", "${hook}"]\n`;
+        await machine.must(["tee", "--append", "/etc/tock/tockd.toml"], { input: table });
+        await machine.must(["tockd", "reload"]);
+        await laptop.must(tock("open", "server"));
+        const said = async (): Promise<string> => (await machine.run("cat", "/run/tock/hook")).stdout;
+        await eventually("the hook ran", async () => (await said()).includes("alice"));
+        expect(await said()).toBe("CapEff:\t0000000000000000\nalice\n");
+      });
+
+      test("an upgrade with a mistake in the configuration leaves the daemon that runs", async () => {
+        const pid = await machine.show("tockd", "MainPID");
+        await machine.must(["cp", "/etc/tock/tockd.toml", "/root/good.toml"]);
+        await machine.must(["tee", "--append", "/etc/tock/tockd.toml"], { input: "\nrubbish = [\n" });
+        const upgrade = await machine.run("dpkg", "-i", `/root/${deb}`);
+        expect([upgrade.code, upgrade.stderr]).toEqual([0, expect.stringMatching(/has a mistake: mend it/)]);
+        expect(await machine.show("tockd", "MainPID")).toBe(pid);
+        await laptop.must(tock("open", "server"));
+        await machine.must(["cp", "/root/good.toml", "/etc/tock/tockd.toml"]);
       });
 
       test("killed, it comes back by itself and the grants are kept", async () => {
@@ -201,7 +229,7 @@ describe("the Debian package, in a system that has nothing else", () => {
           const { reloads } = JSON.parse(await machine.must(["tockd", "status", "--json"])) as {
             reloads: number;
           };
-          return reloads === 1;
+          return reloads === 2;
         });
       });
 
@@ -267,7 +295,8 @@ ExecStart=/sbin/ip link set eth0 up
 WantedBy=sysinit.target
 `;
         await machine.must(["tee", "/etc/systemd/system/network.service"], { input: unit });
-        await machine.must(["systemctl", "enable", "network"]);
+        // Debian's own rules begin with a flush.
+        await machine.must(["systemctl", "enable", "network", "nftables"]);
         await machine.shutDown();
         await server.must(["nft", "flush", "ruleset"]);
         await server.must(["ipset", "destroy"]);
@@ -281,6 +310,10 @@ WantedBy=sysinit.target
         const at = async (unit: string, when: string): Promise<number> =>
           Number(await machine.show(unit, `${when}TimestampMonotonic`));
         expect(await at("tock-guard", "ExecMainExit")).toBeLessThan(await at("network", "ExecMainStart"));
+        expect(await at("nftables", "ExecMainExit")).toBeGreaterThan(0);
+        expect(await at("nftables", "ExecMainExit")).toBeLessThan(await at("tock-guard", "ExecMainStart"));
+        await machine.must(["systemctl", "disable", "nftables"]);
+        await machine.must(["nft", "delete", "table", "inet", "filter"]);
         await laptop.must(tock("open", "server"));
         await eventually("the port is open", opens);
       });
