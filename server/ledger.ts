@@ -49,6 +49,7 @@ export class Ledger {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    if (this.#opened.size + this.#ended.size + this.#used.size === 0) return;
     const notes = { opened: this.#opened.values(), ended: this.#ended.values(), used: this.#used.values() };
     const noted = this.#store.note(notes, this.#now());
     if (!noted.ok) return this.#emit({ kind: "store-error", message: noted.error.message });

@@ -13,7 +13,6 @@ const R2 = 2;
 const R3 = 3;
 const PACKET = 6;
 const X = 7;
-const COUNT = 8;
 const TAG = 9;
 const STACK = 10;
 
@@ -147,40 +146,36 @@ function knownTag(program: Program, at: number, map: number): void {
   lookUp(program, map);
 }
 
-/** Walks to the first USERNAME as shared/stun.ts does, then decodes the tag from its first characters. */
+/**
+ * Walks to the first USERNAME as shared/stun.ts does, then decodes the tag from its first characters.
+ *
+ * Without loops: for whom has CAP_BPF and not CAP_PERFMON the kernel also follows what a processor may do ahead of a condition,
+ * for which no loop ever ends, and refuses the program.
+ */
 function knownStunTag(program: Program, at: number, map: number): void {
   program.add(ADD, X, 0, at + STUN_HEADER_BYTES);
-  program.add(MOVE, COUNT, 0, MOST_ATTRIBUTES);
-  program.label("attribute");
-  program.add(IF_EQUAL, COUNT, 0, 0, "drop");
-  program.add(ADD, COUNT, 0, -1);
-  program.add(LOAD_AT[4], 0, X, 0);
-  program.add(COPY, R1, R0);
-  program.add(SHIFT_RIGHT, R1, 0, 16);
-  program.add(IF_EQUAL, R1, 0, USERNAME, "user name");
-  program.add(AND, R0, 0, 0xffff);
-  program.add(ADD, R0, 0, 4 + 3);
-  program.add(AND, R0, 0, ~3);
-  program.add(ADD_REGISTER, X, R0);
-  program.add(GO, 0, 0, 0, "attribute");
+  for (let attribute = 0; attribute < MOST_ATTRIBUTES; attribute++) {
+    program.add(LOAD_AT[4], 0, X, 0);
+    program.add(COPY, R1, R0);
+    program.add(SHIFT_RIGHT, R1, 0, 16);
+    program.add(IF_EQUAL, R1, 0, USERNAME, "user name");
+    program.add(AND, R0, 0, 0xffff);
+    program.add(ADD, R0, 0, 4 + 3);
+    program.add(AND, R0, 0, ~3);
+    program.add(ADD_REGISTER, X, R0);
+  }
+  program.add(GO, 0, 0, 0, "drop");
 
   program.label("user name");
-  program.add(ADD, X, 0, 4);
-  program.add(MOVE, COUNT, 0, TAG_CHARACTERS);
   program.add(MOVE, TAG, 0, 0);
-  program.label("character");
-  program.add(LOAD_AT[1], 0, X, 0);
-  digitValue(program);
-  program.add(ADD, X, 0, 1);
-  program.add(ADD, COUNT, 0, -1);
-  program.add(IF_EQUAL, COUNT, 0, 0, "last digit");
-  program.add(SHIFT_LEFT, TAG, 0, 6);
-  program.add(OR_REGISTER, TAG, R0);
-  program.add(GO, 0, 0, 0, "character");
-  program.label("last digit");
-  program.add(SHIFT_LEFT, TAG, 0, 4);
-  program.add(SHIFT_RIGHT, R0, 0, 2);
-  program.add(OR_REGISTER, TAG, R0);
+  for (let character = 0; character < TAG_CHARACTERS; character++) {
+    program.add(LOAD_AT[1], 0, X, 4 + character);
+    digitValue(program);
+    const isLast = character === TAG_CHARACTERS - 1;
+    program.add(SHIFT_LEFT, TAG, 0, isLast ? 4 : 6);
+    if (isLast) program.add(SHIFT_RIGHT, R0, 0, 2);
+    program.add(OR_REGISTER, TAG, R0);
+  }
   lookUp(program, map);
 }
 

@@ -81,6 +81,8 @@ export class Journal {
       }
     }
     this.entries = entries;
+    // One that was killed may not have come to it.
+    if (entries.length > 0) this.#sync.changed();
   }
 
   /** When packets of a right clock are taken again after distrust, in unix milliseconds. */

@@ -1,4 +1,4 @@
-import { fdatasync } from "node:fs";
+import { fdatasync, fdatasyncSync } from "node:fs";
 
 /** Milliseconds that changes are gathered for. */
 const GATHER = 50;
@@ -30,10 +30,16 @@ export class SoonSynced {
     this.#timer = setTimeout(this.#sync, GATHER).unref();
   }
 
-  /** To be called before the descriptor is closed. */
+  /** To be called before the descriptor is closed: what has changed is synced now. */
   close(): void {
     clearTimeout(this.#timer);
     this.#closed = true;
+    if (!this.#changed) return;
+    try {
+      fdatasyncSync(this.#fd);
+    } catch {
+      // Nobody is left to be told; the kernel keeps it until the machine ends.
+    }
   }
 
   readonly #sync = (): void => {
