@@ -1,6 +1,7 @@
 import { ok, type Result } from "../shared/result.ts";
 import { VERSION } from "../shared/version.ts";
 import type { Status } from "./admin/methods.ts";
+import type { Device } from "./core/device.ts";
 import type { Firewall } from "./core/firewall.ts";
 import type { DataPath } from "./data-path.ts";
 import type { GuardKeeper } from "./guard-keeper.ts";
@@ -40,6 +41,7 @@ export function statusOf(parts: StatusParts): Result<Status> {
     guardTrial: guard.trialSeconds ?? null,
     allow: guard.allow,
     devices: path.devices.size,
+    openable: isOpenable(path.devices.devices()),
     grants: grantsOpen(firewall),
     packets,
     opened: metrics.opened,
@@ -50,6 +52,11 @@ export function statusOf(parts: StatusParts): Result<Status> {
     trail: { lines: seq, waiting, lost, trouble: trouble ?? null },
     reloads,
   });
+}
+
+function isOpenable(devices: Iterable<Device>): boolean {
+  for (const { enabled, enrolling } of devices) if (enabled && !enrolling) return true;
+  return false;
 }
 
 /** As the kernel has it: what was opened before a crash counts too. */

@@ -44,6 +44,28 @@ export function changesBetween(before: Settings, after: Settings): Changes {
   };
 }
 
+/** What devices keep in their profiles, and do not learn of by themselves. */
+export function adviceOn(before: Settings, after: Settings): string[] {
+  const link = "a new link (tockd device rotate USER/DEVICE)";
+  const [from, to] = [before.server.port, after.server.port];
+  const ports = (settings: Settings): Map<string, string> =>
+    new Map(settings.services.map(({ name, ports }) => [name, JSON.stringify(ports)]));
+  const old = ports(before);
+  const moved = [...ports(after)].filter(([name, now]) => old.has(name) && old.get(name) !== now);
+  const isShape = (settings: Settings): unknown => (isKnockUsed(settings) ? settings.knock : undefined);
+  return [
+    ...(from === to
+      ? []
+      : [`devices send to udp/${from}, and the server hears udp/${to} now: each needs ${link}`]),
+    ...(moved.length === 0
+      ? []
+      : [`devices name the old ports of ${moved.map(([name]) => name).join(", ")} until they have ${link}`]),
+    ...(JSON.stringify(isShape(before)) === JSON.stringify(isShape(after))
+      ? []
+      : [`devices knock on the old ports until they have ${link}`]),
+  ];
+}
+
 /** Why these changes cannot be made while the daemon runs; undefined = they can. */
 export function needsRestart({ restart }: Changes): TockError | undefined {
   if (restart.length === 0) return undefined;

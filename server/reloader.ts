@@ -7,7 +7,7 @@ import type { DataPath } from "./data-path.ts";
 import type { GuardKeeper } from "./guard-keeper.ts";
 import type { OpenGrants } from "./open-grants.ts";
 import { guardPlanOf, systemNow } from "./plans.ts";
-import { changesBetween, needsRestart } from "./reload.ts";
+import { adviceOn, changesBetween, needsRestart } from "./reload.ts";
 import { endUnwanted, type UnwantedParts } from "./unwanted.ts";
 
 /** Reads the configuration once more. */
@@ -77,11 +77,15 @@ export class Reloader {
     endUnwanted({ grants, device, emit }, after, systemNow(), "reload");
     this.#count++;
     emit({ kind: "reloaded", changed: changes.names });
-    return { changed: changes.names, mistakes: [] };
+    return { changed: changes.names, mistakes: [], advice: adviceOn(before, after) };
   }
 
   #refuse(errors: readonly TockError[]): Reloaded {
     this.#parts.emit({ kind: "reload-failed", mistakes: errors.map(({ message }) => message) });
-    return { changed: [], mistakes: errors.map(({ code, message, hint }) => ({ code, message, hint })) };
+    return {
+      changed: [],
+      advice: [],
+      mistakes: errors.map(({ code, message, hint }) => ({ code, message, hint })),
+    };
   }
 }

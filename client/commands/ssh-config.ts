@@ -35,7 +35,7 @@ export const command = defineCommand({
       HostName: info.addresses[0] ?? "",
       Port: String(port),
       ...(user !== undefined && { User: user }),
-      HostKeyAlias: hostKeyAlias(name),
+      HostKeyAlias: hostKeyAlias(name, given.service === undefined ? undefined : service?.name),
       ProxyCommand: proxyCommand(name),
     };
     ui.line(
@@ -46,9 +46,12 @@ export const command = defineCommand({
   },
 });
 
-/** The name that ssh remembers the server's key under, whichever of its addresses a connection takes. */
-export function hostKeyAlias(profile: string): string {
-  return `${profile}.tock`;
+/**
+ * The name that ssh remembers the server's key under, whichever of its addresses a connection takes. A service that is named may lead to
+ * another machine.
+ */
+export function hostKeyAlias(profile: string, service?: string): string {
+  return service === undefined ? `${profile}.tock` : `${service}.${profile}.tock`;
 }
 
 function word(option: string, text: string | undefined): string | undefined {

@@ -46,7 +46,7 @@ block of a Host with the profile's name in ~/.ssh/config applies.`,
     const settings = {
       ProxyCommand: proxyCommand(name, options),
       HostName: info.addresses[0] ?? "",
-      HostKeyAlias: hostKeyAlias(name),
+      HostKeyAlias: hostKeyAlias(name, given.service === undefined ? undefined : service?.name),
       Port: String(port),
     };
     const flags = Object.entries(settings).flatMap(([key, value]) => ["-o", `${key}=${value}`]);

@@ -16,6 +16,8 @@ export interface Status {
   /** Networks that never need a grant. */
   readonly allow: readonly string[];
   readonly devices: number;
+  /** Whether any device is enabled and enrolled. */
+  readonly openable: boolean;
   readonly grants: number;
   readonly packets: Readonly<Record<string, number>>;
   /** Grants opened since the start. */
@@ -110,7 +112,12 @@ export interface Methods {
   /** Reads the configuration anew: all of it, or nothing where there are mistakes. */
   reload: {
     params: undefined;
-    value: { readonly changed: readonly string[]; readonly mistakes: readonly Mistake[] };
+    value: {
+      readonly changed: readonly string[];
+      readonly mistakes: readonly Mistake[];
+      /** What devices do not know by themselves. */
+      readonly advice: readonly string[];
+    };
   };
   /** Devices of the store were changed: read them again. Grants of removed or disabled ones are closed. */
   "devices-changed": { params: { readonly ids: readonly DeviceId[] }; value: void };

@@ -26,13 +26,16 @@ Example:
 `,
     )
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
-      const { changed, mistakes } = unwrap(await callDaemon(socketOf(command, true), "reload", undefined));
-      if (flags.json === true) ui.out(json({ changed, mistakes }));
+      const { changed, mistakes, advice } = unwrap(
+        await callDaemon(socketOf(command, true), "reload", undefined),
+      );
+      if (flags.json === true) ui.out(json({ changed, mistakes, advice }));
       if (mistakes.length > 0) {
         throw new Failures(mistakes.map(({ code, message, hint }) => new TockError(code, message, hint)));
       }
       if (flags.json === true) return;
       ui.out(changed.length === 0 ? "reloaded; nothing has changed\n" : `reloaded: ${changed.join(", ")}\n`);
+      for (const each of advice) ui.note(`tock: warning: ${each}\n`);
     });
   program
     .command("metrics")

@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import type { Status } from "../admin/methods.ts";
 import { roughly } from "../config/duration.ts";
 import { json } from "../ui.ts";
-import type { Context } from "./context.ts";
+import { loadSettings } from "../config/load.ts";
+import { configFile, type Context } from "./context.ts";
 import { look, SOCKET_FLAG } from "./look.ts";
 
 /** `tockd status`: how the running daemon fares. */
@@ -19,11 +20,18 @@ export function addStatus(program: Command, context: Context): void {
     )
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
       const status = await look(command, "status", undefined);
-      const troubles = troublesOf(status, context.now());
+      const troubles = [...mistakesIn(configFile(command)), ...troublesOf(status, context.now())];
       ui.out(flags.json === true ? json({ ...status, troubles }) : statusText(status));
       if (flags.json !== true) for (const trouble of troubles) ui.note(`tock: warning: ${trouble}\n`);
       if (troubles.length > 0) context.exitWith(1);
     });
+}
+
+/** The daemon goes on without a file that has mistakes, until it is started again. */
+function mistakesIn(file: string): string[] {
+  const settings = loadSettings(file);
+  if (settings.ok || !settings.error.every(({ code }) => code === "config")) return [];
+  return [`${file} has mistakes: a daemon that is started again will not run; tockd check`];
 }
 
 /** Name and value, a line each. Used by `tockd top` as well. */
@@ -63,6 +71,9 @@ function openTo(networks: readonly string[]): [string, string][] {
 export function troublesOf(status: Status, now: number): string[] {
   const { guard, guardTrial, refusingUntil, trail } = status;
   return [
+    ...(guard === "on" && !status.openable
+      ? ["the guard is on and no device can open it: tockd device list, or tockd device add NAME/laptop"]
+      : []),
     ...(guard === "on"
       ? []
       : [`the guard is ${guard}: protected ports may be open to everybody; tockd guard on`]),

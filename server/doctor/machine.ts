@@ -114,6 +114,14 @@ export function lookAtListeners({ services }: Settings): Finding[] {
 /** What the running daemon says of itself. */
 export function lookAtDaemon(status: Status, now: number): Finding[] {
   const findings = [fine("daemon", `runs, version ${status.version}`)];
+  if (status.guard === "on" && !status.openable)
+    findings.push(
+      fail(
+        "devices",
+        "the guard is on and no device can open it",
+        "tockd device add NAME/laptop, then tock enroll there",
+      ),
+    );
   if (status.guard === "on" && status.guardTrial === null) findings.push(fine("guard", "on"));
   else if (status.guardTrial !== null) {
     findings.push(
