@@ -201,7 +201,8 @@ async function tell(
 function nextSteps(file: string, { users }: Settings, isEnrolled: boolean): string {
   const user = users[0]?.name;
   const look = user === undefined ? `add yourself to ${file}: [users.NAME]` : `look at ${file}`;
-  const device = `  tockd device add ${user ?? "NAME"}/laptop   enrols a device: prints its link and QR code\n`;
+  const add = `tockd device add ${user ?? "NAME"}/laptop`;
+  const device = `  ${add.padEnd(31)} enrols a device: prints its link and QR code\n`;
   const start = hasUnits()
     ? "  systemctl enable --now tockd tock-guard"
     : "  tockd run                       starts the daemon";

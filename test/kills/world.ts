@@ -167,10 +167,11 @@ export class World {
   /** Waits until the daemon answers a ping: all that came before it has been looked at by then. */
   async answers(): Promise<void> {
     const agent = await this.scene.client.agent();
-    await eventually("it is back in service", async () => {
+    const pings = async (): Promise<boolean> => {
       const ping = this.device.packet({ type: "ping", service: undefined, replyWanted: true });
       return (await agent.udp(this.scene.spa(4), ping, { wait: 200, enough: 1 })).length === 1;
-    });
+    };
+    await eventually("it is back in service", pings, { within: 60_000 });
   }
 
   /** A guard that was off is on again. Grants of before are gone, and of those while it was off nothing is promised. */
