@@ -78,6 +78,6 @@ export function humanLine(json: string): string {
 }
 
 /** Nothing that would mean something to a terminal: a torn line of the trail may hold any byte. */
-function plain(text: string): string {
+export function plain(text: string): string {
   return text.replace(/[\p{C}\u2028\u2029]/gu, (sign) => `\\u{${(sign.codePointAt(0) ?? 0).toString(16)}}`);
 }

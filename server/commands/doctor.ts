@@ -5,6 +5,7 @@ import { lookAtAddresses } from "../doctor/addresses.ts";
 import { type Finding, fail, fine } from "../doctor/finding.ts";
 import { lookAtFirewalls } from "../doctor/firewalls.ts";
 import { lookAtForwarding } from "../doctor/forwarding.ts";
+import { guardOf } from "../doctor/guard.ts";
 import {
   lookAtClock,
   lookAtConntrack,
@@ -13,6 +14,7 @@ import {
   lookAtReversePath,
   lookAtState,
 } from "../doctor/machine.ts";
+import { plain } from "../log.ts";
 import { json } from "../ui.ts";
 import { type Context, configFile } from "./context.ts";
 
@@ -50,6 +52,7 @@ async function examine(file: string, context: Context): Promise<Finding[]> {
     ? lookAtDaemon(status.value, context.now())
     : [fail("daemon", status.error.message, status.error.hint ?? "look at its log")];
   const isRoot = process.geteuid?.() === 0;
+  const guard = (): string | undefined => (status.ok ? status.value.guard : guardOf(settings.value));
   return [
     fine("config", `${file} is in order`),
     ...daemon,
@@ -60,13 +63,14 @@ async function examine(file: string, context: Context): Promise<Finding[]> {
     ...lookAtConntrack(),
     ...lookAtReversePath(),
     ...lookAtForwarding(settings.value),
-    ...(isRoot ? lookAtFirewalls(settings.value) : []),
+    ...(isRoot ? lookAtFirewalls(settings.value, guard() === "on" ? "on" : "off") : []),
   ];
 }
 
 function lineOf({ name, state, message, hint, run = [] }: Finding, colour: boolean): string {
   const sign = colour ? `\u001b[${COLOURS[state]}m${SIGNS[state]}\u001b[0m` : SIGNS[state];
   const advice = [...run.map((command) => `# ${command}`), ...(hint === undefined ? [] : [hint])];
-  const lines = advice.map((line) => `${" ".repeat(18)}${line}\n`);
-  return `${sign}  ${name.padEnd(12)}${message}\n${lines.join("")}`;
+  const lines = advice.map((line) => `${" ".repeat(18)}${plain(line)}\n`);
+  // A rule may hold any byte.
+  return `${sign}  ${name.padEnd(12)}${plain(message)}\n${lines.join("")}`;
 }

@@ -46,7 +46,8 @@ function judge(text: string, addresses: readonly string[], own: readonly Own[], 
 }
 
 function ownAddresses(): Own[] {
-  const links = JSON.parse(look("ip", "-json", "address") || "[]") as {
+  const listed = look("ip", "-json", "address") ?? "";
+  const links = JSON.parse(listed === "" ? "[]" : listed) as {
     readonly ifname?: string;
     readonly operstate?: string;
     readonly addr_info?: readonly { readonly local?: string }[];

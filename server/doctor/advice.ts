@@ -8,28 +8,34 @@ export interface Advice {
   readonly hint: string;
 }
 
-const STAYS = "the guard stays in front of it: only those with a grant come so far";
-const LASTS = "and put it where it lasts over a restart";
-const KEPT = `${LASTS}; ${STAYS}`;
+/** The guard that stands in the way of whom the advice would let in; `none`: what it is about is for everybody. */
+export type Behind = "on" | "off" | "none";
 
-/** In the words of the firewall that drops it, for all ports of a service's range. None of it lets anything past the guard. */
-export function adviceFor(range: PortRange, obstacle: Obstacle, look: Look): Advice {
+const STAYS = "the guard stays in the way: only those with a grant get through";
+const LASTS = "and put it where it lasts over a restart";
+
+/** In the words of the firewall that drops it, for all ports of a service's range. None of it lets in more than the guard guards. */
+export function adviceFor(range: PortRange, obstacle: Obstacle, look: Look, guard: Behind): Advice {
   const { program, certainty, isAnswer } = obstacle;
   if (certainty === "unknown")
     return { hint: "see what that rule does with it, or try it: tock open, and connect" };
   const name = nameOf(program, look);
   const advice = isAnswer
-    ? answerAdvice(obstacle, name)
-    : (managed(range, obstacle) ?? ruleFor(range, obstacle, name));
+    ? ruleFor(obstacle, answerTest(obstacle), name, LASTS)
+    : (managed(range, obstacle) ?? openingFor(range, obstacle, name, guard));
+  const words = advice.run ?? advice.hint;
+  if (guard === "off" && !isAnswer)
+    return { hint: `after tockd guard on, for until then it lets everybody in: ${words}` };
   // That may be as it is meant.
   if (certainty === "some" && advice.run !== undefined)
-    return { hint: `to let devices in from elsewhere too: ${advice.run}` };
+    return { hint: `to let devices in from elsewhere too: ${words}` };
   return advice;
 }
 
 /** Where a program manages the rules: by that program. */
 function managed({ protocol, first, last }: PortRange, obstacle: Obstacle): Advice | undefined {
-  if (!obstacle.packet.local) return undefined;
+  const { local, port, sentTo } = obstacle.packet;
+  if (!local || port !== sentTo) return undefined;
   if (obstacle.chain.startsWith("ufw") || isUfw(obstacle))
     return { run: `ufw allow ${spell(first, last, ":")}/${protocol}`, hint: STAYS };
   const zone = zoneOf(obstacle);
@@ -38,54 +44,75 @@ function managed({ protocol, first, last }: PortRange, obstacle: Obstacle): Advi
   return { run: `${add} && firewall-cmd --reload`, hint: STAYS };
 }
 
-/** A rule in front of all others of the chain. */
-function ruleFor({ protocol, first, last }: PortRange, obstacle: Obstacle, name: string): Advice {
-  const { program, table, base, packet, path } = obstacle;
+function openingFor(range: PortRange, obstacle: Obstacle, name: string, guard: Behind): Advice {
+  const { program, table, base } = obstacle;
   const isGuards =
     program === "nft" ? /^ip6? mangle PREROUTING$/.test(base) : `${table} ${base}` === "mangle PREROUTING";
+  const ports = `${range.protocol}/${spell(range.first, range.last, "-")}`;
   // An accept there would let everybody past the guard, which is in the same chain.
-  if (isGuards) return { hint: `leave ${protocol}/${spell(first, last, "-")} out of that rule` };
-  const isMoved = packet.port !== packet.sentTo;
-  const between = program === "nft" ? "-" : ":";
-  const here = isMoved ? String(packet.port) : spell(first, last, between);
-  const there = spell(first, last, between);
+  if (isGuards) return { hint: `leave ${ports} out of that rule` };
+  const test = program === "nft" ? nftTest(range, obstacle) : iptablesTest(range, obstacle);
+  return ruleFor(obstacle, test, name, guard === "none" ? LASTS : `${LASTS}; ${STAYS}`);
+}
+
+/** Names that mean nothing else to a shell. The kernel takes any. */
+const NFT_CHAIN = /^[a-z0-9]+( [A-Za-z0-9_][A-Za-z0-9_.-]*){2}$/;
+const IPTABLES_CHAIN = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
+
+/** A rule that accepts, where it has its say. */
+function ruleFor({ program, table, spot }: Obstacle, test: string, name: string, hint: string): Advice {
+  const { chain, before } = spot;
+  if (!(program === "nft" ? NFT_CHAIN : IPTABLES_CHAIN).test(chain))
+    return { hint: "have it accepted in front of that, by hand: its name is none for a shell" };
   if (program === "nft") {
-    const isDirect = packet.local || base.startsWith("netdev ");
-    const test = isDirect
-      ? `${protocol} dport ${here}`
-      : `meta l4proto ${protocol} ct original proto-dst ${there}`;
-    return { run: `nft insert rule ${base} ${test} accept`, hint: KEPT };
+    const where = before === undefined ? `add rule ${chain}` : `insert rule ${chain} handle ${before}`;
+    return { run: `nft ${where} ${test} accept`, hint };
   }
-  const command = name + (table === "filter" ? "" : ` -t ${table}`);
-  if (packet.local)
-    return { run: `${command} -I ${base} -p ${protocol} --dport ${here} -j ACCEPT`, hint: KEPT };
-  const chain = path.includes("DOCKER-USER") ? "DOCKER-USER" : base;
-  const test = `-p ${protocol} -m conntrack --ctorigdstport ${there}`;
-  return { run: `${command} -I ${chain} ${test} -j ACCEPT`, hint: KEPT };
+  const option = before === undefined ? `-A ${chain}` : `-I ${chain}${before === 1 ? "" : ` ${before}`}`;
+  return { run: `${name}${table === "filter" ? "" : ` -t ${table}`} ${option} ${test} -j ACCEPT`, hint };
+}
+
+/**
+ * The guard goes by where a packet was sent to. So a rule that comes after a translation asks for that too, and one that comes
+ * before routing asks whether it is for this machine.
+ */
+function nftTest({ protocol, first, last }: PortRange, { packet, hook }: Obstacle): string {
+  const { family, local, port, sentTo, translated, destination } = packet;
+  const ports = spell(first, last, "-");
+  const original = `meta l4proto ${protocol} ct original proto-dst ${ports}`;
+  if (hook === "input") return port === sentTo ? `${protocol} dport ${ports}` : original;
+  const to = destination === undefined ? "" : `${family === 4 ? "ip" : "ip6"} daddr ${destination} `;
+  if (hook === "forward") return `${translated ? "ct status dnat " : ""}${to}${original}`;
+  return `${to === "" && local ? "fib daddr type local " : to}${protocol} dport ${ports}`;
+}
+
+function iptablesTest({ protocol, first, last }: PortRange, { packet, hook }: Obstacle): string {
+  const { local, port, sentTo, translated, destination } = packet;
+  const ports = spell(first, last, ":");
+  const original = `--ctorigdstport ${ports}`;
+  if (hook === "input")
+    return `-p ${protocol} ${port === sentTo ? `--dport ${ports}` : `-m conntrack ${original}`}`;
+  const to = destination === undefined ? "" : `-d ${destination} `;
+  if (hook === "forward")
+    return `${to}-p ${protocol} -m conntrack ${translated ? "--ctstate DNAT " : ""}${original}`;
+  return `${to === "" && local ? "-m addrtype --dst-type LOCAL " : to}-p ${protocol} --dport ${ports}`;
+}
+
+/** What goes out is a service's answer, or a reply of Tock's own, which conntrack takes for something new. */
+function answerTest({ program, packet }: Obstacle): string {
+  const { state, protocol, sourcePort } = packet;
+  if (state === "established")
+    return program === "nft" ? "ct state established" : "-m conntrack --ctstate ESTABLISHED";
+  return program === "nft" ? `${protocol} sport ${sourcePort}` : `-p ${protocol} --sport ${sourcePort}`;
 }
 
 function spell(first: number, last: number, between: "-" | ":"): string {
   return first === last ? String(first) : `${first}${between}${last}`;
 }
 
-/** What goes out is a service's answer, or a reply of Tock's own, which conntrack takes for something new. */
-function answerAdvice({ program, table, base, packet }: Obstacle, command: string): Advice {
-  const { state, protocol, sourcePort } = packet;
-  const isKnown = state === "established";
-  if (program === "nft") {
-    const test = isKnown ? "ct state established" : `${protocol} sport ${sourcePort}`;
-    return { run: `nft insert rule ${base} ${test} accept`, hint: LASTS };
-  }
-  const test = isKnown ? "-m conntrack --ctstate ESTABLISHED" : `-p ${protocol} --sport ${sourcePort}`;
-  return {
-    run: `${command}${table === "filter" ? "" : ` -t ${table}`} -I ${base} ${test} -j ACCEPT`,
-    hint: LASTS,
-  };
-}
-
 /** The program as it is called where it is the one that the machine's alternatives name. */
 function nameOf(program: string, look: Look): string {
-  const own = look("iptables", "-V").includes("nf_tables") ? "-nft" : "-legacy";
+  const own = look("iptables", "-V")?.includes("nf_tables") === true ? "-nft" : "-legacy";
   return program.endsWith(own) ? program.slice(0, -own.length) : program;
 }
 
@@ -94,10 +121,12 @@ function isUfw({ rule, path }: Obstacle): boolean {
   return rule.startsWith("-P ") && path.some((chain) => /^ufw6?-user-input$/.test(chain));
 }
 
-/** The zone of firewalld whose chain the packet went through. */
-function zoneOf({ table, path, program }: Obstacle): string | undefined {
+/** The zone of firewalld whose chain decided, or else the last one that the packet went through. */
+function zoneOf({ table, path, program, chain }: Obstacle): string | undefined {
   const isOfIt = program === "nft" ? table === "inet firewalld" : path.includes("INPUT_ZONES");
   if (!isOfIt) return undefined;
-  const [, zone] = /(?:^|[ _])IN_([A-Za-z0-9-]+)(?: |$)/.exec(path.join(" ")) ?? [];
-  return zone;
+  const zones = [...path, chain].map(
+    (name) => /(?:^|[ _])IN_(?!policy_)([A-Za-z0-9_-]+?)(?:_(?:pre|log|deny|allow|post))?$/.exec(name)?.[1],
+  );
+  return zones.findLast((zone) => zone !== undefined);
 }

@@ -1,4 +1,4 @@
-import type { Chains, Match, Packet, Rule, Verdict } from "./walk.ts";
+import { type Chains, flagsOf, is, type Match, type Packet, type Rule, type Verdict } from "./walk.ts";
 import { CHAIN_PREFIX, TO_CHAIN } from "../firewall/iptables-rules.ts";
 import { within } from "./networks.ts";
 
@@ -22,7 +22,8 @@ export function readIptables(saved: string): ReadonlyMap<string, Table> {
     if (chain !== "") table.chains.set(chain, []);
     if (policy !== "" && policy !== "-") table.policies.set(chain, policy);
     const [, name = ""] = /^-A (\S+)/.exec(line) ?? [];
-    if (name !== "") table.chains.get(name)?.push(ruleOf(line, name));
+    const rules = table.chains.get(name);
+    rules?.push({ ...ruleOf(line, name), number: rules.length + 1 });
   }
   return tables;
 }
@@ -111,7 +112,7 @@ const DETAILS =
 const TAKES_NOTHING =
   /^--(set|update|rcheck|remove|rsource|rdest|reap|rttl|limit-iface-in|syn|invert|loose|validmark|accept-local|transparent|physdev-is-bridged|connlimit-[sd]addr|return-nomatch|update-(sub)?counters)$/;
 
-function ruleOf(line: string, chain: string): Rule {
+function ruleOf(line: string, chain: string): Omit<Rule, "number"> {
   const words = (line.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? []).slice(2);
   const tests: Test[] = [];
   let verdict: Verdict = { kind: "next" };
@@ -125,6 +126,8 @@ function ruleOf(line: string, chain: string): Rule {
       match = value;
       if (SOMETIMES.has(match)) tests.push(SOME);
       at++;
+      // Whatever it says, also where it looks like an option.
+      if (match === "comment") at += 2;
     } else if (word === "-j" || word === "-g") {
       verdict = targetOf(word, value, words.slice(at + 2));
       // The one place where Tock accepts for the machine's own firewall.
@@ -148,11 +151,9 @@ function ruleOf(line: string, chain: string): Rule {
 }
 
 function testOf(word: string, value: string, second: string, match: string): Test | undefined {
-  if (match === "comment" && word === "--comment") return undefined;
   if (SOMETIMES.has(match) || DETAILS.test(word)) return undefined;
-  if (word === "--syn") return ALWAYS;
-  // The flags that are looked at, and those of them that are set: here SYN is.
-  if (word === "--tcp-flags") return () => is((listed(value).includes("SYN") ? "SYN" : "NONE") === second);
+  if (word === "--syn") return flagged("FIN,SYN,RST,ACK", "SYN");
+  if (word === "--tcp-flags") return flagged(value, second);
   if (word === "--set" && match !== "recent") return UNKNOWN;
   return OPTIONS[word]?.(value) ?? UNKNOWN;
 }
@@ -185,10 +186,6 @@ export function not(test: Test): Test {
   return (packet) => opposite[test(packet)];
 }
 
-export function is(fits: boolean): Match {
-  return fits ? "all" : "none";
-}
-
 function named(name: string | undefined, pattern: string): Match {
   if (pattern === "+") return "all";
   if (name === undefined) return pattern === "lo" ? "none" : "some";
@@ -205,6 +202,12 @@ function inPorts(port: number | undefined, ranges: string): Match {
   );
 }
 
-function listed(value: string): string[] {
-  return value === "ALL" ? ["SYN"] : value.split(",");
+/** The flags that are looked at, and those of them that are set. */
+function flagged(mask: string, wanted: string): Test {
+  const listed = (value: string): string[] => (value === "NONE" ? [] : value.split(","));
+  const looked = (flag: string): boolean => mask === "ALL" || listed(mask).includes(flag);
+  return (packet) => {
+    const set = flagsOf(packet).filter((flag) => looked(flag.toUpperCase()));
+    return is(set.join().toUpperCase() === listed(wanted).toSorted().join());
+  };
 }

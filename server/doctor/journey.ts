@@ -2,7 +2,7 @@ import { interfaceTo, type Interfaces } from "./interfaces.ts";
 import { readIptables, type Table } from "./iptables.ts";
 import type { Look } from "./look.ts";
 import { type BaseChain, readNftables, type Ruleset } from "./nftables.ts";
-import { type Outcome, type Packet, walk } from "./walk.ts";
+import { type Chains, type Outcome, type Packet, type Rule, walk } from "./walk.ts";
 
 /** Everything that filters packets on this machine, Tock's own guard apart. */
 export interface Firewalls {
@@ -13,16 +13,22 @@ export interface Firewalls {
     readonly tables: ReadonlyMap<string, Table>;
   }[];
   readonly nft: Ruleset;
+  /** Commands that should have told more, and failed. */
+  readonly unread: readonly string[];
 }
 
 /** What stands in a packet's way. */
 export interface Obstacle {
   /** `nft`, `iptables-legacy` and so on. */
   readonly program: string;
+  /** In the kernel's words: `input`, `ingress` and so on. */
+  readonly hook: string;
   /** The table, the base chain and the chain of the rule, as the program names them. */
   readonly table: string;
   readonly base: string;
   readonly chain: string;
+  /** Where another rule has its say, and those before it keep theirs. */
+  readonly spot: Spot;
   /** The rule in its own words, or the policy. */
   readonly rule: string;
   /** `all` clients are dropped, `some` are let in, or it is `unknown`. */
@@ -37,40 +43,52 @@ export interface Obstacle {
   readonly isAnswer: boolean;
 }
 
+/** A place for a rule: in front of one (its number, or its handle with nft), or else at the end. */
+export interface Spot {
+  readonly chain: string;
+  readonly before: number | undefined;
+}
+
 /** Asks for no table by name: iptables-legacy would make it. */
 export function readFirewalls(look: Look): Firewalls {
+  const unread: string[] = [];
+  const ask = (...argv: Parameters<Look>): string => {
+    const printed = look(...argv);
+    if (printed === undefined) unread.push(argv.join(" "));
+    return printed ?? "";
+  };
   const iptables = (["", "6"] as const).flatMap((six) =>
     (["nft", "legacy"] as const).map((variant) => ({
       program: `ip${six}tables-${variant}`,
       family: six === "" ? (4 as const) : (6 as const),
-      tables: readIptables(look(`ip${six}tables-${variant}-save`)),
+      tables: readIptables(ask(`ip${six}tables-${variant}-save`)),
     })),
   );
-  const listing = look("nft", "-j", "list", "ruleset");
-  const nft =
-    listing === ""
-      ? { bases: [], chains: new Map() }
-      : readNftables(listing, look("nft", "-a", "list", "ruleset"));
-  return { iptables, nft };
+  const listing = ask("nft", "-j", "list", "ruleset");
+  const nft = listing === "" ? NO_RULES : readNftables(listing, ask("nft", "-a", "list", "ruleset"));
+  // Debian 12's nft breaks off in the middle where a table is dormant.
+  if (nft === undefined) unread.push("nft -j list ruleset");
+  return { iptables, nft: nft ?? NO_RULES, unread };
 }
+
+const NO_RULES: Ruleset = { bases: [], chains: new Map() };
 
 /** A place on the way: a base chain of either kind. */
 interface Stop {
   readonly program: string;
+  readonly hook: string;
   readonly table: string;
   readonly base: string;
   readonly policy: string;
+  readonly chains: Chains;
   readonly pass: (packet: Packet) => Outcome;
 }
 
 /** What stands in the way of a connection's first packet and of what is sent back, in each base chain that they come to. */
 export function obstacles(firewalls: Firewalls, packet: Packet, own: Interfaces): Obstacle[] {
   const before = stops(firewalls, packet, "prerouting", (type) => type !== "nat");
-  const arrived = translate(
-    stops(firewalls, packet, "prerouting", (type) => type === "nat"),
-    packet,
-    own,
-  );
+  const nat = stops(firewalls, packet, "prerouting", (type) => type === "nat");
+  const arrived = packet.lead === undefined ? translate(nat, packet, own) : led(packet, packet.lead, own);
   const hook = arrived.local ? "input" : "forward";
   const after = stops(firewalls, arrived, hook, (type) => type !== "nat");
   const isStopped = after.some((stop) => obstacleAt(stop, arrived).length > 0);
@@ -124,9 +142,24 @@ function translate(nat: readonly Stop[], packet: Packet, own: Interfaces): Packe
     const isOwn = Object.values(own).some((list) => list?.some(({ address }) => address === to));
     const local = verdict.to === undefined || isOwn;
     const out = local ? undefined : interfaceTo(to, own);
-    return { ...packet, to, port, local, out, translated: true };
+    return { ...packet, to, destination: verdict.to, port, local, out, translated: true };
   }
   return packet;
+}
+
+/** By Tock, which comes before any other translation. */
+function led(packet: Packet, { address, port }: NonNullable<Packet["lead"]>, own: Interfaces): Packet {
+  const out = interfaceTo(address, own);
+  return {
+    ...packet,
+    to: address,
+    destination: address,
+    port,
+    local: false,
+    out,
+    translated: true,
+    led: true,
+  };
 }
 
 /** The base chains at a hook. The order does not matter where each has its say. */
@@ -145,7 +178,7 @@ function stops(
         const policy = policies.get(chain);
         if (policy === undefined || !isWanted(table)) return [];
         const pass = (each: Packet): Outcome => walk(chains, chain, each);
-        return [{ program, table, base: chain, policy: policy.toLowerCase(), pass }];
+        return [{ program, hook, table, base: chain, policy: policy.toLowerCase(), chains, pass }];
       }),
     );
   const { bases, chains } = firewalls.nft;
@@ -153,7 +186,8 @@ function stops(
     .filter((base) => base.hook === hook && isWanted(base.type) && concerns(base, packet, firewalls))
     .map((base): Stop => {
       const pass = (each: Packet): Outcome => walk(chains, base.name, each);
-      return { program: "nft", table: tableOf(base), base: base.name, policy: base.policy, pass };
+      const { name, policy } = base;
+      return { program: "nft", hook, table: tableOf(base), base: name, policy, chains, pass };
     });
   return [...ofIptables, ...ofNft];
 }
@@ -181,20 +215,23 @@ function obstacleAt(stop: Stop, packet: Packet, isAnswer = false): Obstacle[] {
   const words = (text: string, chain: string): string =>
     stop.program === "nft" ? `${text} in chain ${chain}` : text;
   const decisive = rule !== undefined && verdict.kind === "drop" ? rule : undefined;
-  const place = { program: stop.program, table: stop.table, base: stop.base, path, packet, isAnswer };
+  const { program, hook, table, base } = stop;
+  const place = { program, hook, table, base, path, packet, isAnswer };
   const unknown = doubts.find(
     ({ match, kind }) => match === "unknown" && kind !== (isDropped ? "drop" : "accept"),
   );
   if (unknown !== undefined) {
     const { chain, text } = unknown.rule;
-    return [{ ...place, chain, rule: words(text, chain), certainty: "unknown", except: undefined }];
+    const spot = spotFor(stop, unknown.rule, path);
+    return [{ ...place, chain, spot, rule: words(text, chain), certainty: "unknown", except: undefined }];
   }
   if (isDropped) {
     const exception = doubts.find(({ kind }) => kind === "accept" || kind === "return")?.rule;
     return [
       {
         ...place,
-        chain: decisive?.chain ?? stop.base,
+        chain: decisive?.chain ?? base,
+        spot: spotFor(stop, rule, path),
         rule: decisive === undefined ? policy : words(decisive.text, decisive.chain),
         certainty: exception === undefined ? "all" : "some",
         except: exception && words(exception.text, exception.chain),
@@ -203,7 +240,18 @@ function obstacleAt(stop: Stop, packet: Packet, isAnswer = false): Obstacle[] {
   }
   const most = doubts.find(({ match, kind }) => match === "most" && kind === "drop")?.rule;
   if (most === undefined) return [];
-  return [
-    { ...place, chain: most.chain, rule: words(most.text, most.chain), certainty: "some", except: undefined },
-  ];
+  const { chain, text } = most;
+  const spot = spotFor(stop, most, path);
+  return [{ ...place, chain, spot, rule: words(text, chain), certainty: "some", except: undefined }];
+}
+
+/** In front of the rule that decides, or behind all others where the policy does; in Docker's chain for rules of others, not in its own. */
+function spotFor({ base, chains }: Stop, rule: Rule | undefined, path: readonly string[]): Spot {
+  const chain = rule?.chain ?? base;
+  if (path.includes("DOCKER-USER") && (chain === base || /^DOCKER(?!-USER)/.test(chain))) {
+    const last = chains.get("DOCKER-USER")?.at(-1);
+    const before = last?.text === "-A DOCKER-USER -j RETURN" ? last.number : undefined;
+    return { chain: "DOCKER-USER", before };
+  }
+  return { chain, before: rule?.number };
 }

@@ -1,12 +1,35 @@
 import { within } from "./networks.ts";
-import type { Packet } from "./walk.ts";
+import { flagsOf, is, type Match, type Packet } from "./walk.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
 /** What an expression gives for a packet: its value; or that it gives none, or one for each client, or one that is not known. */
 export type Value = { readonly value: unknown } | "absent" | "client" | "unknown";
 
-const SYN_FLAGS = new Set(["fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"]);
+const FLAGS = new Set(["fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"]);
+
+/** What a match says of a packet's flags of TCP; undefined = it is not about those, or cannot be told. */
+export function flagsMatch({ left, right, op }: Json, packet: Packet): Match | undefined {
+  const [kind, content] = Object.entries((left ?? {}) as Json)[0] ?? [];
+  const [inner, mask] = kind === "&" ? (content as readonly [unknown, unknown]) : [left, [...FLAGS]];
+  const { protocol, field } = ((inner as Json | null)?.["payload"] ?? {}) as Json;
+  if (protocol !== "tcp" || field !== "flags") return undefined;
+  const [looked, wanted] = [flagsIn(mask), flagsIn(right)];
+  if (looked === undefined || wanted === undefined) return undefined;
+  if (packet.protocol !== "tcp") return "none";
+  const set = flagsOf(packet).filter((flag) => looked.includes(flag));
+  if (op === "in") return is(wanted.some((flag) => set.includes(flag)));
+  return is((set.join() === wanted.join()) !== (op === "!="));
+}
+
+/** One, a list, several joined by `|`, or 0; in the order of the alphabet. */
+function flagsIn(expression: unknown): string[] | undefined {
+  const words =
+    JSON.stringify(expression)
+      ?.match(/\w+/g)
+      ?.filter((word) => word !== "0") ?? [];
+  return words.every((word) => FLAGS.has(word)) ? words.toSorted() : undefined;
+}
 
 /** The value of an expression, such as `{"meta": {"key": "l4proto"}}` of libnftables-json(5). */
 export function valueOf(left: unknown, packet: Packet): Value {
@@ -16,13 +39,6 @@ export function valueOf(left: unknown, packet: Packet): Value {
     const parts = (content as unknown[]).map((part) => valueOf(part, packet));
     const worst = (["absent", "unknown", "client"] as const).find((each) => parts.includes(each));
     return worst ?? { value: parts.map((part) => (part as { readonly value: unknown }).value) };
-  }
-  if (kind === "&") {
-    const [inner, mask] = content as readonly [unknown, unknown];
-    const isOfFlags = JSON.stringify(inner).includes('"flags"');
-    const bits = (Array.isArray(mask) ? (mask as unknown[]) : JSON.stringify(mask).match(/\w+/g)) ?? [];
-    if (!isOfFlags || !bits.every((bit) => SYN_FLAGS.has(String(bit)))) return "unknown";
-    return packet.protocol === "tcp" ? { value: bits.includes("syn") ? "syn" : 0 } : "absent";
   }
   const inside = (typeof content === "object" ? content : {}) as Json;
   if (kind === "payload") return payloadOf(String(inside["protocol"]), String(inside["field"]), packet);
@@ -44,7 +60,6 @@ function payloadOf(protocol: string, field: string, packet: Packet): Value {
     if (protocol !== "th" && protocol !== packet.protocol) return "absent";
     if (field === "dport") return known(packet.port);
     if (field === "sport") return known(packet.sourcePort);
-    if (field === "flags") return { value: "syn" };
     return "unknown";
   }
   if (protocol === "ip" || protocol === "ip6") {

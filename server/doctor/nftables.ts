@@ -1,6 +1,5 @@
-import { is } from "./iptables.ts";
-import { fits, type Json, valueOf } from "./nft-values.ts";
-import type { Chains, Match, Packet, Rule, Verdict } from "./walk.ts";
+import { fits, flagsMatch, type Json, valueOf } from "./nft-values.ts";
+import { type Chains, is, type Match, type Packet, type Rule, type Verdict } from "./walk.ts";
 
 /** A chain that the kernel itself sends packets to. */
 export interface BaseChain {
@@ -24,19 +23,27 @@ interface Place {
   readonly family: string;
   readonly table: string;
 }
-/** Elements of a set, or pairs of a map; undefined = not known. */
+/** Elements of a set, or pairs of a map; undefined = not known. A limit's name, such as `inet filter limit x`, gives what it says. */
 type Sets = ReadonlyMap<string, readonly unknown[] | undefined>;
 
-/** Reads `nft -j list ruleset`. The rules' own words are in `nft -a list ruleset`, by their handles. */
-export function readNftables(listing: string, text: string): Ruleset {
-  const { nftables = [] } = JSON.parse(listing) as { readonly nftables?: readonly Json[] };
+/** Reads `nft -j list ruleset`; undefined = it is not whole. The rules' own words are in `nft -a list ruleset`, by their handles. */
+export function readNftables(listing: string, text: string): Ruleset | undefined {
+  const nftables = partsOf(listing);
+  if (nftables === undefined) return undefined;
   const of = (kind: string): Json[] => nftables.flatMap((each) => (kind in each ? [each[kind] as Json] : []));
   const words = wordsOf(text);
-  const sets: Sets = new Map(
-    [...of("set"), ...of("map")].map((set) => [
-      `${nameOf(set)} ${String(set["name"])}`,
-      set["elem"] as unknown[],
-    ]),
+  const sets: Sets = new Map<string, readonly unknown[]>([
+    ...[...of("set"), ...of("map")].map(
+      (set) => [`${nameOf(set)} ${String(set["name"])}`, set["elem"] as unknown[]] as const,
+    ),
+    ...LIMITS.flatMap((kind) =>
+      of(kind).map((limit) => [`${nameOf(limit)} ${kind} ${String(limit["name"])}`, [limit]] as const),
+    ),
+  ]);
+  const asleep = new Set(
+    of("table")
+      .filter(({ flags }) => JSON.stringify(flags ?? "").includes("dormant"))
+      .map(({ family, name }) => `${String(family)} ${String(name)}`),
   );
   const chains = new Map<string, Rule[]>();
   const bases: BaseChain[] = [];
@@ -44,7 +51,7 @@ export function readNftables(listing: string, text: string): Ruleset {
     const name = `${nameOf(chain)} ${String(chain["name"])}`;
     chains.set(name, []);
     const { hook, type, prio, policy, dev } = chain;
-    if (typeof hook !== "string") continue;
+    if (typeof hook !== "string" || asleep.has(nameOf(chain))) continue;
     bases.push({
       name,
       family: String(chain["family"]),
@@ -60,9 +67,20 @@ export function readNftables(listing: string, text: string): Ruleset {
     const expr = (rule["expr"] ?? []) as readonly Json[];
     const place = { family: String(rule["family"]), table: String(rule["table"]) };
     const said = words.get(`${chain} ${String(rule["handle"])}`) ?? JSON.stringify(expr);
-    chains.get(chain)?.push({ text: said, chain, judge: (packet) => judge(expr, packet, place, sets) });
+    const number = typeof rule["handle"] === "number" ? rule["handle"] : undefined;
+    chains
+      .get(chain)
+      ?.push({ text: said, chain, number, judge: (packet) => judge(expr, packet, place, sets) });
   }
   return { bases, chains };
+}
+
+function partsOf(listing: string): readonly Json[] | undefined {
+  try {
+    return (JSON.parse(listing) as { readonly nftables?: readonly Json[] }).nftables;
+  } catch {
+    return undefined;
+  }
 }
 
 function nameOf(each: Json): string {
@@ -84,9 +102,26 @@ function wordsOf(text: string): Map<string, string> {
   return words;
 }
 
+/** Statements that hold while something is under (or over) a limit. */
+const LIMITS = ["limit", "quota", "ct count"] as const;
+
+/** A client that comes for the first time is over none. */
+function limitMatch(kind: string, limit: unknown, { family, table }: Place, sets: Sets): Match | undefined {
+  if (!LIMITS.some((each) => each === kind)) return undefined;
+  const [named] =
+    typeof limit === "string" ? (sets.get(`${family} ${table} ${kind} ${limit}`) ?? []) : [limit];
+  return named === undefined ? "unknown" : is((named as Json)["inv"] !== true);
+}
+
+/** What is done for each element that a rule adds to a set, or to a meter. */
+function statementsWithin(kind: string, inside: Json | null): Json[] {
+  if (kind !== "set" && kind !== "map" && kind !== "meter") return [];
+  return [inside?.["stmt"] ?? []].flat() as Json[];
+}
+
 /** Statements that let a packet go on to the next rule. */
 const GOES_ON =
-  /^(counter|log|mangle|flow|notrack|ct helper|ct timeout|ct expectation|masquerade|snat|dup|set|map|last|comment|secmark)$/;
+  /^(counter|log|mangle|flow|notrack|ct helper|ct timeout|ct expectation|masquerade|snat|dup|set|map|meter|last|comment|secmark)$/;
 
 function judge(
   expr: readonly Json[],
@@ -99,9 +134,14 @@ function judge(
   for (const statement of expr) {
     const [kind = "", content] = Object.entries(statement)[0] ?? [];
     const inside = (typeof content === "object" ? content : null) as Json | null;
-    if (kind === "match") matches.push(matchOf(inside ?? {}, packet, place, sets));
-    else if (kind === "limit") matches.push(is(inside?.["inv"] !== true));
-    else if (kind === "ct count") matches.push(is(inside?.["inv"] !== true));
+    for (const each of statementsWithin(kind, inside)) {
+      const [name = "", limit] = Object.entries(each)[0] ?? [];
+      matches.push(limitMatch(name, limit, place, sets) ?? (GOES_ON.test(name) ? "all" : "unknown"));
+    }
+    const limited = limitMatch(kind, content, place, sets);
+    if (limited !== undefined) matches.push(limited);
+    else if (kind === "match")
+      matches.push(flagsMatch(inside ?? {}, packet) ?? matchOf(inside ?? {}, packet, place, sets));
     else if (kind === "vmap") {
       const looked = lookUp(inside ?? {}, packet, place, sets);
       matches.push(looked.match);

@@ -11,9 +11,13 @@ export interface Packet {
   readonly sentTo: number | undefined;
   /** Where it goes to by now; undefined = not known. */
   readonly to: string | undefined;
+  /** The address or network that a rule about such packets names; undefined = any. */
+  readonly destination: string | undefined;
   /** For this machine itself. */
   readonly local: boolean;
-  /** Its destination was translated on the way; `led`: by Tock, for a service with `to`. */
+  /** Where Tock will lead it, for a service with `to`. */
+  readonly lead: { readonly address: string; readonly port: number } | undefined;
+  /** Its destination was translated on the way; `led`: by Tock. */
   readonly translated: boolean;
   readonly led: boolean;
   /** The interfaces that it comes in by and goes out by; undefined = not known, or none. */
@@ -21,11 +25,21 @@ export interface Packet {
   readonly out: string | undefined;
 }
 
+/** The flags of TCP that are set, in the order of the alphabet: those of the first packet, or of the first answer. */
+export function flagsOf({ protocol, state }: Packet): readonly string[] {
+  if (protocol !== "tcp") return [];
+  return state === "new" ? ["syn"] : ["ack", "syn"];
+}
+
 /**
  * Whether a rule is about a packet. `some`: about that of some clients, such as those of one network. `most`: of all but some.
  * `unknown`: it asks for something that cannot be told from outside of the kernel, or that this program does not know.
  */
 export type Match = "all" | "none" | "some" | "most" | "unknown";
+
+export function is(fits: boolean): Match {
+  return fits ? "all" : "none";
+}
 
 type End =
   | { readonly kind: "accept" | "drop" | "return" | "next" | "unknown" }
@@ -36,12 +50,14 @@ export type Verdict = End | { readonly kind: "jump" | "goto"; readonly chain: st
 export interface Rule {
   readonly text: string;
   readonly chain: string;
+  /** What another rule is put in front of it by: its number in the chain, or its handle with nft. */
+  readonly number: number | undefined;
   readonly judge: (packet: Packet) => { readonly match: Match; readonly verdict: Verdict };
 }
 
 export type Chains = ReadonlyMap<string, readonly Rule[]>;
 
-/** What becomes of a packet in a base chain: by which rule (undefined = the policy), and what made that unsure on the way. */
+/** What becomes of a packet in a base chain: by which rule, also one that leaves it to the policy (undefined = none), and what made that unsure on the way. */
 export interface Outcome {
   readonly verdict: End;
   readonly rule: Rule | undefined;
@@ -78,7 +94,7 @@ export function walk(chains: Chains, base: string, packet: Packet): Outcome {
         "chain" in verdict ? through(verdict.chain, depth + 1) : { verdict, rule };
       const { kind } = end.verdict;
       if (isSure) {
-        if (kind !== "return" || verdict.kind !== "jump") return end;
+        if (kind !== "return" || verdict.kind !== "jump") return { ...end, rule: end.rule ?? rule };
         continue;
       }
       const within = doubts.splice(mark);

@@ -1,5 +1,6 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tockd } from "../lab/programs.ts";
 import { Scene } from "../lab/scene.ts";
 
 /** What tockd doctor finds wrong on a server, and what it says to do. */
@@ -88,35 +89,35 @@ describe("tockd doctor", () => {
       "iptables -P INPUT DROP",
       "iptables -P INPUT ACCEPT",
       /tcp\/22 of ssh .* -P INPUT DROP$/,
-      /^iptables -I INPUT /,
+      /^iptables -A INPUT /,
     ],
     [
       "a policy of nftables",
       `nft '${NFT_INPUT}'`,
       "nft delete table inet fw",
       /tcp\/22 of ssh .* policy drop of chain inet fw in$/,
-      /^nft insert rule inet fw in tcp dport 22 accept$/,
+      /^nft add rule inet fw in tcp dport 22 accept$/,
     ],
     [
       "a rule that keeps Tock's replies in",
       "iptables -A OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; iptables -P OUTPUT DROP",
       "iptables -P OUTPUT ACCEPT; iptables -F OUTPUT",
       /what udp\/62201 of tockd answers is dropped .* -P OUTPUT DROP$/,
-      /^iptables -I OUTPUT -p udp --sport 62201 -j ACCEPT$/,
+      /^iptables -A OUTPUT -p udp --sport 62201 -j ACCEPT$/,
     ],
     [
       "a rule that keeps a service's answers in",
       "iptables -A OUTPUT -p udp -j ACCEPT; iptables -A OUTPUT -p tcp --sport 22 -j REJECT",
       "iptables -F OUTPUT",
       /what tcp\/22 of ssh answers is dropped .* -A OUTPUT -p tcp -m tcp --sport 22 -j REJECT/,
-      /^iptables -I OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT$/,
+      /^iptables -I OUTPUT 2 -m conntrack --ctstate ESTABLISHED -j ACCEPT$/,
     ],
     [
       "what drops packets to tockd right at the interface",
       `nft '${WIRE}; add rule netdev wire in udp dport 60000-65000 drop'`,
       "nft delete table netdev wire",
       /udp\/62201 of tockd is dropped .*: udp dport 60000-65000 drop in chain netdev wire in$/,
-      /^nft insert rule netdev wire in udp dport 62201 accept$/,
+      /^nft insert rule netdev wire in handle \d+ ip6? daddr \S+ udp dport 62201 accept$/,
     ],
   ])("names the rule of another firewall that is in the way: %s", async (_, put, take, rule, run) => {
     await scene.server.must(["sh", "-c", put]);
@@ -131,6 +132,30 @@ describe("tockd doctor", () => {
     expect(wrong.flatMap((each) => each.run ?? [])).toContainEqual(expect.stringMatching(run));
     expect(named(mended.findings, "firewall", "fail")).toEqual([]);
     expect(named(mended.findings, "firewall", "ok")).toHaveLength(1);
+  });
+
+  test("tells what it could not look at from what is not there", async () => {
+    const { daemon, server } = scene;
+    const folder = server.path("broken");
+    await mkdir(folder);
+    await writeFile(`${folder}/nft`, "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+    const command = tockd("doctor", "--json", "--config", daemon.config);
+    const { stdout } = await server.run(["unshare", "-n", "env", `PATH=${folder}:/usr/bin:/bin`, ...command]);
+    const told = (JSON.parse(stdout) as Finding[]).filter(({ name }) => name === "firewall");
+    expect(told.map(({ state, message }) => `${state}: ${message}`)).toEqual([
+      "warn: nft -j list ruleset fails, so what it would tell of was not looked at",
+      "warn: no interface but lo has an address, so nothing was looked at",
+    ]);
+  });
+
+  test("prints nothing of a rule that would mean something to a terminal", async () => {
+    const { daemon, server } = scene;
+    const rule = ["INPUT", "-p", "tcp", "-m", "comment", "--comment", "red \u001b[31m", "-j", "DROP"];
+    await server.must(["iptables", "-A", ...rule]);
+    const { stdout } = await daemon.command("doctor");
+    await server.must(["iptables", "-D", ...rule]);
+    expect(stdout).toMatch(/dropped by the machine's own firewall: .*"red \\u\{1b\}\[31m" -j DROP$/m);
+    expect(stdout).not.toContain("\u001b");
   });
 
   test("makes no table of iptables-legacy by looking for it", async () => {
@@ -191,10 +216,18 @@ describe("tockd doctor", () => {
 
   test("the guard that is off, lax permissions, a daemon that does not run", async () => {
     await scene.daemon.must("guard", "off");
+    await scene.server.must(["iptables", "-P", "INPUT", "DROP"]);
+    const off = named((await doctor()).findings, "firewall", "fail");
+    expect(off.flatMap(({ hint, run = [] }) => [hint, ...run])).toContain(
+      "after tockd guard on, for until then it lets everybody in: iptables -A INPUT -p tcp --dport 22 -j ACCEPT",
+    );
+    expect(off.every(({ run }) => run === undefined)).toBe(true);
     await scene.server.must(["chmod", "755", scene.daemon.state]);
     await scene.daemon.stop("SIGKILL");
     const { code, findings } = await doctor();
     await scene.server.must(["chmod", "700", scene.daemon.state]);
+    await scene.server.must(["iptables", "-P", "INPUT", "ACCEPT"]);
+    expect(named(findings, "firewall", "fail")).toEqual(off);
     expect(code).toBe(1);
     expect(named(findings, "daemon", "fail")[0]?.hint).toBe("start it with tockd run");
     expect(named(findings, "permissions", "fail")[0]?.hint).toMatch(/^chmod 0700/);

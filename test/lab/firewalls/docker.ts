@@ -67,7 +67,7 @@ function reload(machine: FirewallMachine): Promise<unknown> {
 const drops = {
   rule: /: -A (DOCKER-USER|FORWARD) -i eth0 -p tcp -m conntrack ! --ctorigdstport 8000 -j DROP$/,
   advice:
-    /^(iptables -I DOCKER-USER|ip6tables -I FORWARD) -p tcp -m conntrack --ctorigdstport 2222 -j ACCEPT$/,
+    /^(iptables -I DOCKER-USER|ip6tables -I FORWARD) -d \S+ -p tcp -m conntrack --ctstate DNAT --ctorigdstport 2222 -j ACCEPT$/,
 };
 
 export const DOCKERS: readonly Fixture[] = [

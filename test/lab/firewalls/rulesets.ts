@@ -114,7 +114,7 @@ async function gateway(machine: FirewallMachine): Promise<void> {
   await machine.must(["nft", "-f", "-"], { input: GATEWAY });
 }
 
-const INPUT_POLICY = { rule: /-P INPUT DROP/, advice: /^ip6?tables -I INPUT -p tcp --dport 2222 -j ACCEPT$/ };
+const INPUT_POLICY = { rule: /-P INPUT DROP/, advice: /^ip6?tables -A INPUT -p tcp --dport 2222 -j ACCEPT$/ };
 
 export const RULESETS: readonly Fixture[] = [
   {
@@ -130,7 +130,7 @@ export const RULESETS: readonly Fixture[] = [
     reload: (machine) => machine.must(["nft", "-f", "-"], { input: PLAIN }),
     drops: {
       rule: /policy drop of chain inet filter input/,
-      advice: /^nft insert rule inet filter input tcp dport 2222 accept$/,
+      advice: /^nft add rule inet filter input tcp dport 2222 accept$/,
     },
   },
   {
@@ -140,7 +140,7 @@ export const RULESETS: readonly Fixture[] = [
     reload: (machine) => machine.must(["nft", "-f", "-"], { input: PLAIN }),
     drops: {
       rule: /policy drop of chain inet filter input/,
-      advice: /^nft insert rule inet filter input tcp dport 2222 accept$/,
+      advice: /^nft add rule inet filter input tcp dport 2222 accept$/,
     },
   },
   {
@@ -150,7 +150,7 @@ export const RULESETS: readonly Fixture[] = [
     reload: (machine) => machine.must(["nft", "-f", "/run/nftables.conf"]),
     drops: {
       rule: /counter drop .*in chain inet filter input/,
-      advice: /^nft insert rule inet filter input tcp dport 2222 accept$/,
+      advice: /^nft insert rule inet filter input handle \d+ tcp dport 2222 accept$/,
     },
   },
   {
@@ -176,7 +176,7 @@ export const RULESETS: readonly Fixture[] = [
     reload: (machine) => machine.must(["nft", "-f", "-"], { input: GATEWAY }),
     drops: {
       rule: /policy drop of chain inet router input/,
-      advice: /^nft insert rule inet router input tcp dport 2222 accept$/,
+      advice: /^nft add rule inet router input tcp dport 2222 accept$/,
     },
   },
 ];

@@ -13,7 +13,9 @@ const SSH: Packet = {
   sentTo: 22,
   to: "192.0.2.1",
   local: true,
+  destination: "192.0.2.1",
   translated: false,
+  lead: undefined,
   led: false,
   from: "eth0",
   out: undefined,
@@ -143,6 +145,30 @@ describe("what iptables does with a port", () => {
       saved("DROP", "-A INPUT -g user", "-A INPUT -j ACCEPT"),
       "all: -P INPUT DROP",
     ],
+    [
+      "a comment that looks like a target",
+      saved("ACCEPT", "-A INPUT -m comment --comment -j -j DROP"),
+      "all: -A INPUT -m comment --comment -j -j DROP",
+    ],
+    [
+      "what opens a connection from here",
+      `${saved("ACCEPT")}\n*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP\n-A OUTPUT -p tcp --syn -j DROP\nCOMMIT`,
+      undefined,
+    ],
+    [
+      "the first answer",
+      `*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -m tcp --tcp-flags SYN SYN -j DROP\nCOMMIT`,
+      "all: -A OUTPUT -p tcp -m tcp --tcp-flags SYN SYN -j DROP",
+    ],
+    [
+      "flags that no connection begins with",
+      saved(
+        "ACCEPT",
+        "-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,PSH,ACK,URG NONE -j DROP",
+        "-A INPUT -p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -j DROP",
+      ),
+      undefined,
+    ],
     ["chains in a circle", saved("ACCEPT", "-A INPUT -j user", "-A user -j user"), undefined],
     [
       "lists of those that were banned",
@@ -230,9 +256,17 @@ const saddr = (op: string) => match({ payload: { protocol: "ip", field: "saddr" 
 const vmap = (...pairs: [unknown, object][]) => ({
   vmap: { key: { payload: { protocol: "tcp", field: "dport" } }, data: { set: pairs } },
 });
+const flags = (mask: string[], right: unknown, op = "==") =>
+  match({ "&": [{ payload: { protocol: "tcp", field: "flags" } }, mask] }, right, op);
+const over = { rate: 10, per: "minute", inv: true };
+const each = (stmt: object) => ({
+  set: { op: "add", elem: { payload: { protocol: "ip", field: "saddr" } }, set: "@dl", stmt: [stmt] },
+});
 const ruleset = (policy: string, ...rules: object[][]): string =>
   JSON.stringify({
     nftables: [
+      { limit: { family: "inet", table: "filter", name: "l", ...over } },
+      { quota: { family: "inet", table: "filter", name: "q", bytes: 1000, inv: false } },
       {
         set: {
           family: "inet",
@@ -294,6 +328,51 @@ describe("what nftables does with a port", () => {
       ruleset("accept", [{ limit: { rate: 1, per: "second", inv: true } }, dport(22), { drop: null }]),
       undefined,
     ],
+    ["over a limit for each source", ruleset("accept", [each({ limit: over }), { drop: null }]), undefined],
+    [
+      "within a limit for each source",
+      ruleset("drop", [each({ limit: { ...over, inv: false } }), { accept: null }]),
+      undefined,
+    ],
+    [
+      "too many connections of one source",
+      ruleset("accept", [
+        { meter: { key: {}, stmt: { "ct count": { val: 3, inv: true } }, name: "m" } },
+        { reject: {} },
+      ]),
+      undefined,
+    ],
+    ["over a limit with a name", ruleset("accept", [{ limit: "l" }, { drop: null }]), undefined],
+    ["within a quota with a name", ruleset("drop", [{ quota: "q" }, { accept: null }]), undefined],
+    ["over a quota", ruleset("accept", [{ quota: { val: 5, inv: true } }, { drop: null }]), undefined],
+    ["a limit that is not there", ruleset("accept", [{ limit: "gone" }, { drop: null }]), "unknown"],
+    [
+      "what opens no connection",
+      ruleset("accept", [flags(["fin", "syn", "rst", "ack"], "syn", "!="), { drop: null }]),
+      undefined,
+    ],
+    ["what opens one", ruleset("accept", [flags(["syn", "ack"], "syn"), { drop: null }]), "all"],
+    [
+      "what opens one from here",
+      ruleset("accept", [flags(["syn", "ack"], "syn"), { drop: null }]).replaceAll('"input"', '"output"'),
+      undefined,
+    ],
+    [
+      "the first answer",
+      ruleset("accept", [flags(["syn", "ack"], ["syn", "ack"]), { drop: null }]).replaceAll(
+        '"input"',
+        '"output"',
+      ),
+      "all",
+    ],
+    [
+      "a table that sleeps",
+      ruleset("drop").replace(
+        "[",
+        '[{ "table": { "family": "inet", "name": "filter", "flags": "dormant" } },',
+      ),
+      undefined,
+    ],
     [
       "a mark that another rule may set",
       ruleset("drop", [match({ meta: { key: "mark" } }, 1), { accept: null }]),
@@ -310,6 +389,16 @@ describe("what nftables does with a port", () => {
   ])("%s", (_, text, certainty) => {
     expect(verdictOf("nft -j list ruleset", text)?.replace(/:.*/s, "")).toBe(certainty);
   });
+});
+
+test.each([
+  ["nft -j list ruleset", undefined],
+  ["nft -j list ruleset", '{"nftables": [{"table": {"flags": '],
+  ["ip6tables-legacy-save", undefined],
+])("a listing that fails, or breaks off, is told from an empty one: %s", (command, printed) => {
+  const firewalls = readFirewalls((...argv) => (argv.join(" ") === command ? printed : ""));
+  expect(firewalls.unread).toEqual([command]);
+  expect(readFirewalls(() => "").unread).toEqual([]);
 });
 
 describe("rules that switch connection tracking off", () => {
