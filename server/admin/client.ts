@@ -48,6 +48,12 @@ export function callDaemon<M extends Method>(
           `socket ${path} is not for this user`,
           "run as root; members of the group tock may look: tockd status, grants, events, metrics, top",
         );
+      } else if (error.code === "EAGAIN") {
+        fail(
+          "no-reply",
+          `the daemon on ${path} does not answer: its queue of callers is full`,
+          "start it anew",
+        );
       } else {
         fail("io", `socket ${path}: ${error.message}`);
       }

@@ -4,16 +4,15 @@ import { err, ok, type Result, unwrap } from "../../shared/result.ts";
 import { callDaemon } from "../admin/client.ts";
 import { loadSettings } from "../config/load.ts";
 import type { Settings } from "../config/settings.ts";
-import type { Firewall, GuardState } from "../core/firewall.ts";
+import type { GuardState } from "../core/firewall.ts";
 import { createFirewall } from "../firewall/create.ts";
-import { openFirewall } from "../firewalls.ts";
-import { GuardKeeper } from "../guard-keeper.ts";
 import { GuardWish } from "../guard-wish.ts";
 import { lastPlan } from "../last-plan.ts";
-import { guardPlanOf } from "../plans.ts";
 import { sshSession } from "../sys/ssh-session.ts";
 import { Failures, json } from "../ui.ts";
 import { configFile, type Context, settingsOf } from "./context.ts";
+import { alone } from "./guard-alone.ts";
+import { guardOff } from "./guard-off.ts";
 import { type OnFlags, startTrial, trialSeconds } from "./guard-trial.ts";
 import { socketOf } from "./look.ts";
 import { settingsDespiteMistakes } from "./way-back.ts";
@@ -47,7 +46,9 @@ Examples:
       const settings = settingsOf(command);
       const seconds = await trialSeconds(flags, settings);
       if (seconds !== undefined) return startTrial(seconds, flags, settings, context);
-      const { hasDaemon } = unwrap(await byDaemon(settings, "guard-on", (keeper) => keeper.on()));
+      const told = await callDaemon(settings.server.socket, "guard-on", undefined);
+      const hasDaemon = told.ok || told.error.code !== "not-found";
+      unwrap(hasDaemon ? told : alone(settings, (keeper) => keeper.on()));
       ui.out(flags.json === true ? json({ guard: "on", trial: null }) : "guard: on\n");
       if (hasDaemon) return;
       ui.note("tock: warning: no daemon is running, so no device can open\n");
@@ -79,22 +80,21 @@ Examples:
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nIt needs no daemon, and works where the configuration has mistakes.\n\nExample:\n  tockd guard off\n",
+      "\nIt needs no daemon, and works where the configuration has mistakes. A daemon that does not answer within 5 seconds is left out;\nwhere the rules are out of reach while it lives (nftables, from Linux 6.9 on) it is killed.\n\nExample:\n  tockd guard off\n",
     )
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
       const file = configFile(command);
       const loaded = loadSettings(file);
-      if (loaded.ok) unwrap(await byDaemon(loaded.value, "guard-off", (keeper) => keeper.off()));
-      else {
-        // Either takes out what the other has left; not every machine has both.
-        const offBy = (backend: "iptables" | "nftables"): ReturnType<typeof byDaemon> => {
-          const settings = { ...settingsDespiteMistakes(file), firewall: { backend, allow: [] } };
-          return byDaemon(settings, "guard-off", (keeper) => keeper.off());
-        };
-        const off = await offBy("nftables");
-        if (!off.ok) unwrap(await offBy("iptables"));
-        ui.note(`tock: warning: ${file} cannot be used: tockd check\n`);
-      }
+      // Either backend takes out what the other has left; not every machine has both.
+      const despite = (backend: "iptables" | "nftables"): Settings => ({
+        ...settingsDespiteMistakes(file),
+        firewall: { backend, allow: [] },
+      });
+      const settings = loaded.ok
+        ? ([loaded.value] as const)
+        : ([despite("nftables"), despite("iptables")] as const);
+      unwrap(await guardOff(settings, ui));
+      if (!loaded.ok) ui.note(`tock: warning: ${file} cannot be used: tockd check\n`);
       const off = { guard: "off", trial: null };
       ui.out(flags.json === true ? json(off) : "guard: off; protected ports are open to everybody\n");
     });
@@ -138,18 +138,6 @@ Examples:
     });
 }
 
-async function byDaemon(
-  settings: Settings,
-  method: "guard-on" | "guard-off",
-  otherwise: (keeper: GuardKeeper) => Result<void>,
-): Promise<Result<{ readonly hasDaemon: boolean }>> {
-  const told = await callDaemon(settings.server.socket, method, undefined);
-  if (told.ok) return ok({ hasDaemon: true });
-  if (told.error.code !== "not-found") return told;
-  const done = alone(settings, otherwise);
-  return done.ok ? ok({ hasDaemon: false }) : done;
-}
-
 /** The guard as it last was, where the configuration does not say what it should be. */
 function restoreLast(settings: Settings): Result<void> {
   const last = lastPlan(settings.server.state);
@@ -166,14 +154,6 @@ function restoreLast(settings: Settings): Result<void> {
   }
 }
 
-/** Without a daemon. */
-function alone<T>(settings: Settings, body: (keeper: GuardKeeper) => Result<T>): Result<T> {
-  return withFirewall(settings, (firewall) => {
-    const wish = new GuardWish(settings.server.state);
-    return body(new GuardKeeper(firewall, guardPlanOf(settings), wish, () => undefined));
-  });
-}
-
 function stateOf(
   settings: Settings,
 ): Result<{ state: GuardState; trial: number | undefined; allow: readonly string[] }> {
@@ -181,17 +161,4 @@ function stateOf(
     const { state } = keeper;
     return state.ok ? ok({ state: state.value, trial: keeper.trialSeconds, allow: keeper.allow }) : state;
   });
-}
-
-function withFirewall<T>(settings: Settings, body: (firewall: Firewall) => Result<T>): Result<T> {
-  if (process.geteuid?.() !== 0)
-    return err(new TockError("permission", "guard: not permitted", "run as root"));
-  const opened = openFirewall(settings, { log: () => undefined, now: () => performance.now() });
-  if (!opened.ok) return opened;
-  const { firewall } = opened.value;
-  try {
-    return body(firewall);
-  } finally {
-    firewall.dispose();
-  }
 }

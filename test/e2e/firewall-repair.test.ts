@@ -37,6 +37,7 @@ const IPTABLES_DAMAGE: readonly (readonly string[])[] = [
   ["-t", "mangle", "-I", "TOCK-web", "-p", "tcp", "-j", "ACCEPT"],
   ["-t", "mangle", "-A", "TOCK-GUARD", "-j", "RETURN"],
   ["-t", "mangle", "-I", "PREROUTING", "-p", "tcp", "-j", "ACCEPT"],
+  ["-t", "mangle", "-I", "PREROUTING", "-m", "comment", "--comment", "was -j DROP once", "-j", "ACCEPT"],
 ];
 
 describe.each<BackendName>(["iptables", "iptables-legacy"])("%s", (backend) => {

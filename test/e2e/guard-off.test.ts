@@ -114,4 +114,27 @@ describe.each(BACKENDS)("%s, on a bad day", (backend) => {
     if (how === "without") await daemon.start();
     expect(await status()).toBe("guard: off\n");
   });
+
+  test("it goes off at once where the daemon hangs, and the daemon leaves it off", async () => {
+    const { daemon } = scene;
+    await daemon.must("guard", "on", "--no-confirm");
+    expect(await scene.seenByAnyone()).toBe(false);
+    // From Linux 6.9 on the daemon's socket owns the table of nft.
+    const isOwned = (await scene.server.must(["nft", "list", "ruleset"])).includes("flags owner");
+    const { pid, exited } = daemon.process;
+    process.kill(pid, "SIGSTOP");
+    const { code, stdout, stderr } = await daemon.command("guard", "off");
+    expect([code, stdout], stderr).toEqual([0, expect.stringMatching(/^guard: off/)]);
+    for (const family of FAMILIES) expect(await scene.sees(scene.stranger, family)).toBe(true);
+    if (isOwned) {
+      expect(stderr).toContain(`process ${pid}, does not answer and holds the rules: it is killed\n`);
+      expect(await exited).toMatchObject({ signal: "SIGKILL" });
+      await daemon.start();
+    } else {
+      expect(stderr).toContain(`done without it\ntock: hint: start it anew; it is process ${pid}:`);
+      process.kill(pid, "SIGCONT");
+    }
+    expect((await daemon.command("status")).stdout).toMatch(/^guard +off /m);
+    expect(await status()).toBe("guard: off\n");
+  });
 });

@@ -1,6 +1,7 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { callDaemon, lookAtDaemon } from "../../../server/admin/client.ts";
@@ -46,6 +47,23 @@ describe("the sockets", () => {
     expect(await lookAtDaemon(path, "grants", undefined)).toMatchObject({
       ok: false,
       error: { code: "permission" },
+    });
+  });
+
+  test("a daemon that takes no more callers is told apart from none", async () => {
+    const path = join(scratch(), "tockd.sock");
+    const hang = `require("net").createServer().listen({ path: "${path}", backlog: 1 }, () => {
+      process.stdout.write("up", () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
+    })`;
+    const child = spawn(process.execPath, ["-e", hang], { stdio: ["ignore", "pipe", "inherit"] });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    await once(child.stdout, "data");
+    const waiting = [1, 2].map(() => connect(path).on("error", () => undefined));
+    onTestFinished(() => waiting.forEach((socket) => socket.destroy()));
+    await Promise.all(waiting.map((socket) => once(socket, "connect")));
+    expect(await callDaemon(path, "guard-off", undefined)).toMatchObject({
+      ok: false,
+      error: { code: "no-reply", message: expect.stringMatching(/does not answer/) as string },
     });
   });
 
