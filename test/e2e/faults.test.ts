@@ -1,3 +1,4 @@
+import { STEP_MILLIS } from "../../shared/constants.ts";
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { must } from "../lab/exec.ts";
@@ -55,7 +56,9 @@ describe.each(BACKENDS)("%s", (backend) => {
     await scene.send(scene.client, 4, device.packet());
     expect(await scene.seenByAnyone()).toBe(false);
     scene.daemon.process.signal("SIGCONT");
-    await scene.opens(scene.client, 4);
+    // The kernel knows the tags of the step to come and no more. Clients ask again.
+    if (SUSPENDED * 1_000 < STEP_MILLIS) await scene.opens(scene.client, 4);
+    else await opensAgain();
     expect(await scene.sees(scene.stranger, 4)).toBe(false);
     await shut();
     await opensAgain();

@@ -36,7 +36,7 @@ const SCANS: readonly (readonly string[])[] = [
         ["-sM"],
         ["-sS", "-f"],
         ["-sS", "--badsum"],
-        ["-sV", "--version-all"],
+        ["-sV", "--version-light"],
         ["-sS", "-O"],
         ["-sY"],
         ["-sO"],
