@@ -229,7 +229,7 @@ describe("the Debian package, in a system that has nothing else", () => {
           const { reloads } = JSON.parse(await machine.must(["tockd", "status", "--json"])) as {
             reloads: number;
           };
-          return reloads === 2;
+          return reloads === 1;
         });
       });
 
