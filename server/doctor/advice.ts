@@ -1,6 +1,7 @@
 import type { PortRange } from "../../shared/port-range.ts";
 import type { Obstacle } from "./journey.ts";
 import type { Look } from "./look.ts";
+import type { Packet } from "./walk.ts";
 
 /** What to do about an obstacle; `run` is a command that does it, as it stands. */
 export interface Advice {
@@ -34,8 +35,7 @@ export function adviceFor(range: PortRange, obstacle: Obstacle, look: Look, guar
 
 /** Where a program manages the rules: by that program. */
 function managed({ protocol, first, last }: PortRange, obstacle: Obstacle): Advice | undefined {
-  const { local, port, sentTo } = obstacle.packet;
-  if (!local || port !== sentTo) return undefined;
+  if (!obstacle.packet.local || !isDirect(obstacle.packet)) return undefined;
   if (obstacle.chain.startsWith("ufw") || isUfw(obstacle))
     return { run: `ufw allow ${spell(first, last, ":")}/${protocol}`, hint: STAYS };
   const zone = zoneOf(obstacle);
@@ -77,25 +77,30 @@ function ruleFor({ program, table, spot }: Obstacle, test: string, name: string,
  * before routing asks whether it is for this machine.
  */
 function nftTest({ protocol, first, last }: PortRange, { packet, hook }: Obstacle): string {
-  const { family, local, port, sentTo, translated, destination } = packet;
+  const { family, local, translated, destination } = packet;
   const ports = spell(first, last, "-");
   const original = `meta l4proto ${protocol} ct original proto-dst ${ports}`;
-  if (hook === "input") return port === sentTo ? `${protocol} dport ${ports}` : original;
+  if (hook === "input") return isDirect(packet) ? `${protocol} dport ${ports}` : original;
   const to = destination === undefined ? "" : `${family === 4 ? "ip" : "ip6"} daddr ${destination} `;
   if (hook === "forward") return `${translated ? "ct status dnat " : ""}${to}${original}`;
   return `${to === "" && local ? "fib daddr type local " : to}${protocol} dport ${ports}`;
 }
 
 function iptablesTest({ protocol, first, last }: PortRange, { packet, hook }: Obstacle): string {
-  const { local, port, sentTo, translated, destination } = packet;
+  const { local, translated, destination } = packet;
   const ports = spell(first, last, ":");
   const original = `--ctorigdstport ${ports}`;
   if (hook === "input")
-    return `-p ${protocol} ${port === sentTo ? `--dport ${ports}` : `-m conntrack ${original}`}`;
+    return `-p ${protocol} ${isDirect(packet) ? `--dport ${ports}` : `-m conntrack ${original}`}`;
   const to = destination === undefined ? "" : `-d ${destination} `;
   if (hook === "forward")
     return `${to}-p ${protocol} -m conntrack ${translated ? "--ctstate DNAT " : ""}${original}`;
   return `${to === "" && local ? "-m addrtype --dst-type LOCAL " : to}-p ${protocol} --dport ${ports}`;
+}
+
+/** Whether what has this port by now was sent to it. */
+function isDirect({ port, sentTo, isTarget }: Packet): boolean {
+  return port === sentTo && !isTarget;
 }
 
 /** What goes out is a service's answer, or a reply of Tock's own, which conntrack takes for something new. */

@@ -54,6 +54,7 @@ const FRESH = {
   state: "new",
   sourcePort: undefined,
   local: true,
+  isTarget: false,
   lead: undefined,
   translated: false,
   led: false,

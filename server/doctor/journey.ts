@@ -88,7 +88,8 @@ interface Stop {
 export function obstacles(firewalls: Firewalls, packet: Packet, own: Interfaces): Obstacle[] {
   const before = stops(firewalls, packet, "prerouting", (type) => type !== "nat");
   const nat = stops(firewalls, packet, "prerouting", (type) => type === "nat");
-  const arrived = packet.lead === undefined ? translate(nat, packet, own) : led(packet, packet.lead, own);
+  const moved = packet.lead === undefined ? translate(nat, packet, own) : led(packet, packet.lead, own);
+  const arrived = { ...moved, isTarget: nat.some((stop) => leadsTo(stop, moved, own)) };
   const hook = arrived.local ? "input" : "forward";
   const after = stops(firewalls, arrived, hook, (type) => type !== "nat");
   const isStopped = after.some((stop) => obstacleAt(stop, arrived).length > 0);
@@ -139,12 +140,25 @@ function translate(nat: readonly Stop[], packet: Packet, own: Interfaces): Packe
     const { verdict } = pass(packet);
     if (verdict.kind !== "translate") continue;
     const { to = packet.to, port = packet.port } = verdict;
-    const isOwn = Object.values(own).some((list) => list?.some(({ address }) => address === to));
-    const local = verdict.to === undefined || isOwn;
+    const local = isHere(verdict.to, own);
     const out = local ? undefined : interfaceTo(to, own);
     return { ...packet, to, destination: verdict.to, port, local, out, translated: true };
   }
   return packet;
+}
+
+function isHere(address: string | undefined, own: Interfaces): boolean {
+  return (
+    address === undefined || Object.values(own).some((list) => list?.some((each) => each.address === address))
+  );
+}
+
+/** Whether some rule leads packets to other ports to this packet's, on this machine: the guard goes by those. */
+function leadsTo({ chains }: Stop, packet: Packet, own: Interfaces): boolean {
+  return [...chains.values()].flat().some(({ judge }) => {
+    const { verdict } = judge(packet);
+    return verdict.kind === "translate" && verdict.port === packet.port && isHere(verdict.to, own);
+  });
 }
 
 /** By Tock, which comes before any other translation. */

@@ -15,6 +15,8 @@ export interface Packet {
   readonly destination: string | undefined;
   /** For this machine itself. */
   readonly local: boolean;
+  /** Its port by now is one that this machine leads other ports to as well. */
+  readonly isTarget: boolean;
   /** Where Tock will lead it, for a service with `to`. */
   readonly lead: { readonly address: string; readonly port: number } | undefined;
   /** Its destination was translated on the way; `led`: by Tock. */

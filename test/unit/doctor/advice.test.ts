@@ -17,6 +17,7 @@ const PACKET: Packet = {
   to: "192.0.2.1",
   local: true,
   destination: "192.0.2.1",
+  isTarget: false,
   translated: false,
   lead: undefined,
   led: false,
@@ -156,6 +157,23 @@ describe("what doctor says to run", () => {
         "iptables-nft-save": `*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 8000 -j REDIRECT --to-ports 22\nCOMMIT\n${filter()}`,
       },
       "iptables -A INPUT -p tcp -m conntrack --ctorigdstport 8000:8009 -j ACCEPT",
+    ],
+    [
+      "what another port, which may not be guarded, is redirected to",
+      {
+        "iptables-nft-save": `*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8000\nCOMMIT\n${filter(
+          ":ufw-user-input - [0:0]",
+          "-A INPUT -j ufw-user-input",
+        )}`,
+      },
+      "iptables -A INPUT -p tcp -m conntrack --ctorigdstport 8000:8009 -j ACCEPT",
+    ],
+    [
+      "the same port of another host does not matter",
+      {
+        "iptables-nft-save": `*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.1.2.3:8000\nCOMMIT\n${filter()}`,
+      },
+      "iptables -A INPUT -p tcp --dport 8000:8009 -j ACCEPT",
     ],
     [
       "right at the interface",

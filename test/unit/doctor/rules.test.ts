@@ -14,6 +14,7 @@ const SSH: Packet = {
   to: "192.0.2.1",
   local: true,
   destination: "192.0.2.1",
+  isTarget: false,
   translated: false,
   lead: undefined,
   led: false,
