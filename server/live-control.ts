@@ -15,7 +15,7 @@ import type { Audit } from "./audit.ts";
 import type { Settings } from "./config/settings.ts";
 import type { AuditEvent } from "./core/event.ts";
 import { sendEvents } from "./event-desk.ts";
-import { hasFlow } from "./firewall/connections.ts";
+import { portSentTo } from "./firewall/connections.ts";
 import type { GrantDesk } from "./grant-desk.ts";
 import type { GuardKeeper } from "./guard-keeper.ts";
 import type { Log } from "./log.ts";
@@ -108,25 +108,33 @@ export class LiveControl {
   /** Whether the session goes on with the guard that is on now. */
   #survives(session: Session | null): Result<void> {
     if (session === null) return ok(undefined);
-    const client = parseAddress(session.client);
-    const flow = client.ok ? hasFlow(client.value, session.clientPort, session.serverPort) : ok(false);
-    if (flow.ok && flow.value) return ok(undefined);
-    const why = flow.ok ? "conntrack does not know it" : flow.error.message;
+    const port = sentTo(session);
+    const isGuarded = this.#servicesAt(session.serverPort).length > 0;
+    if (port.ok && (port.value !== undefined || !isGuarded)) return ok(undefined);
+    const why = port.ok ? "conntrack does not know it" : port.error.message;
     const hint = "is conntrack switched off for it (raw table, NOTRACK)? tockd doctor looks at that";
     const message = `guard: this session would not survive: ${why}; the guard is as it was before`;
     return err(new TockError("firewall", message, hint));
   }
 
+  #servicesAt(port: number): Settings["services"] {
+    return this.#parts
+      .settings()
+      .services.filter(({ ports }) =>
+        ports.some(({ protocol, first, last }) => protocol === "tcp" && first <= port && port <= last),
+      );
+  }
+
   #confirm(session: Session | null): Result<void> {
-    const { guard, settings } = this.#parts;
+    const { guard } = this.#parts;
     const { trial } = guard;
     if (trial === undefined || session === null) return guard.confirm();
-    const refuse = (why: string): Result<never> =>
+    const refuse = (why: string, or = ""): Result<never> =>
       err(
         new TockError(
           "refused",
           `guard: not confirmed: ${why}`,
-          `in another terminal: tock open, then log in anew and run tockd guard confirm there; ${guard.trialSeconds ?? 0} s are left`,
+          `in another terminal: tock open, then log in anew and run tockd guard confirm there; ${guard.trialSeconds ?? 0} s are left${or}`,
         ),
       );
     const isSame = session.client === trial.client && session.clientPort === trial.clientPort;
@@ -135,14 +143,13 @@ export class LiveControl {
       return refuse("this session is older than the guard");
     }
     const client = parseAddress(session.client);
-    const services = settings().services.filter(({ ports }) =>
-      ports.some(
-        ({ protocol, first, last }) =>
-          protocol === "tcp" && first <= session.serverPort && session.serverPort <= last,
-      ),
-    );
-    if (services.length === 0)
-      return refuse(`port ${session.serverPort} is not protected, so it proves nothing`);
+    const sent = sentTo(session);
+    const port = (sent.ok ? sent.value : undefined) ?? session.serverPort;
+    const services = this.#servicesAt(port);
+    if (services.length === 0) {
+      const or = "; where this is the way in that counts: tockd guard confirm --force";
+      return refuse(`port ${port} is not protected, so it proves nothing`, or);
+    }
     const isLetIn =
       client.ok &&
       this.#letIn.some(
@@ -159,4 +166,11 @@ export class LiveControl {
       if (this.#letIn.length > MOST_NOTED) this.#letIn.shift();
     }
   }
+}
+
+/** The port that the session was opened to: not sshd's own where rules redirect it. Undefined = conntrack does not know it. */
+function sentTo({ client, clientPort, server, serverPort }: Session): Result<number | undefined> {
+  const [from, at] = [parseAddress(client), parseAddress(server)];
+  if (!from.ok || !at.ok) return ok(undefined);
+  return portSentTo({ address: from.value, port: clientPort }, { address: at.value, port: serverPort });
 }

@@ -6,7 +6,7 @@ import { parseDuration } from "../config/duration.ts";
 import type { Settings } from "../config/settings.ts";
 import { clockState } from "../sys/clock.ts";
 import type { DeviceRecord } from "../store/device-rows.ts";
-import { type SshSession, sshSession } from "../sys/ssh-session.ts";
+import { sshSession } from "../sys/ssh-session.ts";
 import { json } from "../ui.ts";
 import { type Context, withStore } from "./context.ts";
 
@@ -24,7 +24,10 @@ const MOST_SECONDS = 3600;
 /** A device that came in so lately shows that its clock and this one agree. */
 const LATELY_MS = 600_000;
 
-/** How long the guard is to be on trial; undefined = it is to stay. */
+/**
+ * How long the guard is to be on trial; undefined = it is to stay. In any SSH session the trial is the default: which port the client
+ * sent to cannot be told from sshd's own, as other rules may redirect it.
+ */
 export async function trialSeconds(flags: OnFlags, settings: Settings): Promise<number | undefined> {
   if (typeof flags.confirm === "string") {
     const seconds = parseDuration(flags.confirm);
@@ -32,7 +35,7 @@ export async function trialSeconds(flags: OnFlags, settings: Settings): Promise<
     const message = `--confirm: expected a time from 1s to 1h, got ${quote(flags.confirm)}`;
     throw new TockError("usage", message, "for example 60s");
   }
-  if (flags.confirm === false || guardedSession(settings) === undefined) return undefined;
+  if (flags.confirm === false || sshSession() === undefined) return undefined;
   const status = await callDaemon(settings.server.socket, "status", undefined);
   const stays = status.ok && status.value.guard === "on" && status.value.guardTrial === null;
   return stays ? undefined : DEFAULT_SECONDS;
@@ -54,7 +57,7 @@ export async function startTrial(
     );
     ui.note("tock: hint: install chrony or systemd-timesyncd\n");
   }
-  const session = guardedSession(settings);
+  const session = sshSession();
   unwrap(await callDaemon(socket, "guard-trial", { seconds, session: session ?? null }));
   if (flags.json === true) return ui.out(json({ guard: "on", trial: seconds }));
   const end = new Date(context.now() + seconds * 1000).toTimeString().slice(0, 8);
@@ -64,19 +67,6 @@ export async function startTrial(
   tock open ${name}
   log in anew, and there: tockd guard confirm
 `);
-}
-
-/** This SSH session, where the guard would shut its port. */
-function guardedSession({ services }: Settings): SshSession | undefined {
-  const session = sshSession();
-  if (session === undefined) return undefined;
-  const isGuarded = services.some(({ ports }) =>
-    ports.some(
-      ({ protocol, first, last }) =>
-        protocol === "tcp" && first <= session.serverPort && session.serverPort <= last,
-    ),
-  );
-  return isGuarded ? session : undefined;
 }
 
 async function checkWayBack(settings: Settings, now: UnixMillis): Promise<void> {

@@ -28,14 +28,14 @@ export function addGuard(program: Command, context: Context): void {
       "--confirm <time>",
       "take it off again after this time unless tockd guard confirm comes, for example 60s",
     )
-    .option("--no-confirm", "keep it on, also where this is an SSH session whose port it shuts")
+    .option("--no-confirm", "keep it on, also where this is an SSH session")
     .option("--unchecked", "do not look first whether a device could open it again")
     .option("--json", "print JSON")
     .addHelpText(
       "after",
       `
-In an SSH session whose port it would shut, --confirm 60s is the default. A guard on trial takes itself off by the kernel's own
-clock, also when the daemon and this shell are killed, and is not there after a restart of the machine.
+In an SSH session --confirm 60s is the default. A guard on trial takes itself off by the kernel's own clock, also when the daemon
+and this shell are killed, and is not there after a restart of the machine.
 
 Examples:
   tockd guard on --confirm 2m     then, from a device: tock open, log in anew, and there: tockd guard confirm

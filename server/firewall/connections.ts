@@ -195,18 +195,18 @@ function withSocket<T>(body: (socket: NetlinkSocket) => Result<T>): Result<T> {
   }
 }
 
-/** Whether conntrack follows this TCP connection to this machine, so that it counts as established. */
-export function hasFlow(source: Address, sourcePort: number, port: number): Result<boolean> {
-  const found = withSocket((socket) => dump(socket, source.family));
+/**
+ * The port that a TCP connection to this machine was sent to, which rules may redirect: `at` is the address and port of its socket
+ * here. Undefined = conntrack does not follow it, so that it does not count as established.
+ */
+export function portSentTo(from: Endpoint, at: Endpoint): Result<number | undefined> {
+  const found = withSocket((socket) => dump(socket, from.address.family));
   if (!found.ok) return found;
-  return ok(
-    found.value.some(
-      (flow) =>
-        flow.protocol === "tcp" &&
-        flow.confirmed &&
-        flow.source.equals(source) &&
-        flow.sourcePort === sourcePort &&
-        flow.port === port,
-    ),
-  );
+  const isIt = ({ protocol, confirmed, source, sourcePort, port, within }: Flow): boolean =>
+    protocol === "tcp" &&
+    confirmed &&
+    source.equals(from.address) &&
+    sourcePort === from.port &&
+    (within === undefined ? port === at.port : within.port === at.port && within.address.equals(at.address));
+  return ok(found.value.find(isIt)?.port);
 }

@@ -105,3 +105,66 @@ describe.each(BACKENDS)("%s", (backend) => {
     expect(JSON.parse(off)).toEqual({ guard: "off", trial: null });
   });
 });
+
+describe("where other rules redirect the protected port to sshd's own", () => {
+  const PORT = 2222;
+  let scene: Scene;
+  let sshd: SshServer;
+
+  beforeAll(async () => {
+    scene = await Scene.set({ services: { ssh: { ports: [`tcp/${PORT}`] } } }, []);
+    sshd = await SshServer.start(scene.server);
+    const redirect = ["-p", "tcp", "--dport", String(PORT), "-j", "REDIRECT", "--to-ports", "22"];
+    await scene.server.must(["iptables", "-t", "nat", "-A", "PREROUTING", ...redirect]);
+    await scene.daemon.must("guard", "off");
+  });
+  afterAll(() => scene[Symbol.asyncDispose]());
+
+  const ssh = (port: number, command: string) => {
+    const target = ["-p", String(port), `root@${scene.server.address.v4}`];
+    const line = `${process.execPath} ${cli} ${command} --config ${scene.daemon.config}`;
+    return scene.client.run(["ssh", ...sshd.options(5), ...target, line], { timeout: 30_000 });
+  };
+
+  test("it is on trial by default too, and a session through Tock keeps it, one past it does not", async () => {
+    const phone = await scene.device("alice/phone");
+    expect(await ssh(PORT, "guard on")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/guard: no device has ever reached this server/) as string,
+    });
+    await scene.send(scene.client, 4, phone.packet({ type: "ping", service: undefined }));
+    await eventually("the guard goes on trial", async () => {
+      const { stdout } = await ssh(PORT, "guard on");
+      return stdout.startsWith("guard: on, on trial: it takes itself off in 60 s");
+    });
+    expect(await scene.sees(scene.client, 4, PORT)).toBe(false);
+    expect(await ssh(22, "guard confirm")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/port 22 is not protected.*\n.*--force/) as string,
+    });
+    await scene.send(scene.client, 4, phone.packet());
+    await scene.opens(scene.client, 4, PORT);
+    const confirmed = await ssh(PORT, "guard confirm");
+    expect([confirmed.code, confirmed.stdout], confirmed.stderr).toEqual([0, "guard: on; it stays on\n"]);
+  });
+
+  test("in a session to a port that it does not shut as well, which conntrack need not know", async () => {
+    await scene.daemon.must("guard", "off");
+    await scene.server.must([
+      "iptables",
+      "-t",
+      "raw",
+      "-A",
+      "PREROUTING",
+      "-p",
+      "tcp",
+      "--dport",
+      "22",
+      "-j",
+      "NOTRACK",
+    ]);
+    const on = await ssh(22, "guard on");
+    expect([on.code, on.stdout], on.stderr).toEqual([0, expect.stringMatching(/^guard: on, on trial/)]);
+    await scene.daemon.must("guard", "off");
+  });
+});
