@@ -48,6 +48,10 @@ function blankTransport(protocol: number | undefined, data: Buffer, own: Own): v
     // nmap's look at the operating system asks a closed port of its own choice, with 300 times the letter C.
     if (own === "target" && data.length > 200 && data.subarray(8).every((byte) => byte === 0x43))
       data.fill(0, 0, 4);
+  } else if (protocol === 132 && own === "target") {
+    // SCTP, quoted: tag, checksum and chunk are the asker's.
+    data.fill(0, 0, 2);
+    data.fill(0, 4);
   } else if (protocol === 1 || protocol === 58) {
     data.fill(0, 2, 4);
     const isError = protocol === 1 ? data[0] === 3 : (data[0] ?? 255) < 128;
