@@ -69,6 +69,18 @@ export async function startTrial(
 `);
 }
 
+/** A guard that is on for good, put on at the console, is on; it is said what is in the way of opening it. */
+export async function warnOfNoWayBack(settings: Settings, context: Context): Promise<void> {
+  const { ui } = context;
+  try {
+    await checkWayBack(settings, context.now());
+  } catch (error) {
+    if (!(error instanceof TockError)) throw error;
+    ui.note(`tock: warning: ${error.message.replace(/^guard: /, "")}\n`);
+    ui.note("tock: hint: tockd guard off opens the ports again, to everybody\n");
+  }
+}
+
 async function checkWayBack(settings: Settings, now: UnixMillis): Promise<void> {
   const skip = "to do without this check: --unchecked";
   const running = await callDaemon(settings.server.socket, "status", undefined);

@@ -13,7 +13,7 @@ import { Failures, json } from "../ui.ts";
 import { configFile, type Context, settingsOf } from "./context.ts";
 import { alone } from "./guard-alone.ts";
 import { guardOff } from "./guard-off.ts";
-import { type OnFlags, startTrial, trialSeconds } from "./guard-trial.ts";
+import { type OnFlags, startTrial, trialSeconds, warnOfNoWayBack } from "./guard-trial.ts";
 import { socketOf } from "./look.ts";
 import { settingsDespiteMistakes } from "./way-back.ts";
 
@@ -50,7 +50,7 @@ Examples:
       const hasDaemon = told.ok || told.error.code !== "not-found";
       unwrap(hasDaemon ? told : alone(settings, (keeper) => keeper.on()));
       ui.out(flags.json === true ? json({ guard: "on", trial: null }) : "guard: on\n");
-      if (hasDaemon) return;
+      if (hasDaemon) return flags.unchecked === true ? undefined : warnOfNoWayBack(settings, context);
       ui.note("tock: warning: no daemon is running, so no device can open\n");
       ui.note("tock: hint: start it with tockd run; tockd guard off opens the ports again\n");
     });

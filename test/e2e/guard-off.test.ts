@@ -41,6 +41,19 @@ describe.each(BACKENDS)("%s", (backend) => {
     expect(await scene.sees(scene.client, 4)).toBe(false);
   });
 
+  test("put on where no device could open it, it says so, as do status and doctor", async () => {
+    const { daemon } = scene;
+    const devices = JSON.parse(await daemon.must("device", "list", "--json")) as { device: string }[];
+    for (const { device } of devices) await daemon.must("device", "disable", device);
+    const on = await daemon.command("guard", "on");
+    expect([on.code, on.stdout]).toEqual([0, "guard: on\n"]);
+    expect(on.stderr).toMatch(/^tock: warning: no device is enrolled, so nobody could open it\ntock: hint: /);
+    const status = await daemon.command("status");
+    expect([status.code, status.stderr]).toEqual([1, expect.stringMatching(/no device can open it/)]);
+    expect((await daemon.command("doctor")).stdout).toMatch(/the guard is on and no device can open it/);
+    for (const { device } of devices) await daemon.must("device", "enable", device);
+  });
+
   test("put on while no daemon runs, it says that nobody can open", async () => {
     await scene.daemon.stop("SIGTERM");
     const { code, stdout, stderr } = await scene.daemon.command("guard", "on");
