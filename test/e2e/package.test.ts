@@ -6,6 +6,7 @@ import { type Argv, must } from "../lab/exec.ts";
 import type { Host } from "../lab/host.ts";
 import { Lab } from "../lab/lab.ts";
 import { bootLack, Machine } from "../lab/machine.ts";
+import { SshServer } from "../lab/sshd.ts";
 import { eventually } from "../lab/wait.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -112,11 +113,13 @@ describe("the Debian package, in a system that has nothing else", () => {
     const link = /tock:\S+/.exec(
       await server.must(inside("tockd", "device", "add", "alice/laptop", "--link")),
     )?.[0];
-    server.start(["nc", "-lk", "22"]);
+    const sshd = await SshServer.start(server);
     expect(await (await agentOf(laptop)).probe()).toBe("filtered");
     await laptop.must(tock("enroll", "-"), { input: `${link}\n` });
     await laptop.must(tock("open", "server"));
     await eventually("the port is open", async () => (await agentOf(laptop)).isOpen());
+    const session = await sshd.run(laptop, v4, "echo $SSH_CONNECTION");
+    expect([session.code, session.stdout.split(" ")[0]]).toEqual([0, laptop.address.v4]);
     await daemon.stop("SIGTERM");
     expect(await server.must(inside("tockd", "guard", "status"))).toBe("guard: on\n");
     // At boot there are no rules yet; the unit before the network puts them back.
