@@ -59,6 +59,9 @@ function blankTransport(protocol: number | undefined, data: Buffer, own: Own): v
     if (!isError) data.fill(0, 4);
     else if (protocol === 1) blankIpv4(data.subarray(8), "target");
     else blankIpv6(data.subarray(8), "target");
+  } else if (own === "target") {
+    // Extension headers, quoted: all of it is the asker's.
+    data.fill(0);
   }
 }
 
