@@ -6,9 +6,9 @@ import { heading, text, title } from "./man/roff.ts";
 import { tockPage } from "./man/tock.ts";
 import { tockdPage } from "./man/tockd.ts";
 
-/** Writes packaging/man, from what the programs know of their commands and from docs/CONFIG.md. */
+/** Writes packaging/man, or another folder that is named, from what the programs know of their commands and from docs/CONFIG.md. */
 
-const folder = fileURLToPath(new URL("../packaging/man/", import.meta.url));
+const [, , folder = fileURLToPath(new URL("../packaging/man", import.meta.url))] = process.argv;
 
 /** tockd.toml(5) is docs/CONFIG.md. */
 function configPage(): string {
@@ -21,4 +21,4 @@ function configPage(): string {
 
 mkdirSync(folder, { recursive: true });
 const pages = { "tock.1": await tockPage(), "tockd.8": tockdPage(), "tockd.toml.5": configPage() };
-for (const [name, page] of Object.entries(pages)) writeFileSync(`${folder}${name}`, page);
+for (const [name, page] of Object.entries(pages)) writeFileSync(`${folder}/${name}`, page);

@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { describe, expect, test } from "vitest";
@@ -46,6 +48,24 @@ describe.each(PAGES)("%s", (page) => {
     expect(source).toMatch(/^[\n -~]*$/);
     expect(source).toMatch(/^\.TH "[A-Z.]+" "\d" "" /);
   });
+});
+
+test("the pages are as they would be made now", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tock-man-"));
+  try {
+    const made = await run([
+      process.execPath,
+      fileURLToPath(new URL("../../scripts/make-man.ts", import.meta.url)),
+      folder,
+    ]);
+    expect([made.code, made.stderr]).toEqual([0, ""]);
+    for (const page of PAGES) {
+      const same = readFileSync(join(folder, page), "utf8") === readFileSync(pathOf(page), "utf8");
+      expect(same, `${page} is out of date: node scripts/make-man.ts`).toBe(true);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("tock(1) has every command and option", async () => {
