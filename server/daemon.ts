@@ -249,7 +249,7 @@ export class Daemon {
       log: this.#log,
       status: () => {
         // Who asks for the status may read in the store what it stands for: when devices were used.
-        this.#ledger.flush();
+        this.#ledger.flushWaiting();
         return statusOf({
           guard: this.#guard,
           path: this.#path,

@@ -45,11 +45,15 @@ export class Ledger {
     this.#soon();
   }
 
+  /** Writes what waits to be written, if anything does. */
+  flushWaiting(): void {
+    if (this.#timer !== undefined) this.flush();
+  }
+
   /** Writes what is left to write, now. Notes that cannot be written are kept for the next time. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#opened.size + this.#ended.size + this.#used.size === 0) return;
     const notes = { opened: this.#opened.values(), ended: this.#ended.values(), used: this.#used.values() };
     const noted = this.#store.note(notes, this.#now());
     if (!noted.ok) return this.#emit({ kind: "store-error", message: noted.error.message });

@@ -13,7 +13,7 @@ test("after a reload that ended in an exception the next one reads the configura
     emit: () => undefined,
   } as unknown as ReloaderParts);
   await expect(reloader.reload()).rejects.toThrow("EMFILE");
-  const again = { changed: [], mistakes: [{ code: "config", message: "a mistake" }] };
+  const again = { changed: [], advice: [], mistakes: [{ code: "config", message: "a mistake" }] };
   await expect(reloader.reload()).resolves.toEqual(again);
   expect(reads).toBe(2);
 });
