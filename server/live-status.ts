@@ -46,6 +46,7 @@ export function statusOf(parts: StatusParts): Result<Status> {
     packets,
     opened: metrics.opened,
     refused: metrics.refused,
+    seen: path.stats().received,
     lost: path.stats().lost,
     refusingUntil: until > systemNow() ? until : 0,
     clock: clockState() ?? null,

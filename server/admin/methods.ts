@@ -23,6 +23,8 @@ export interface Status {
   /** Grants opened since the start. */
   readonly opened: number;
   readonly refused: number;
+  /** Frames that the kernel's filter let through. */
+  readonly seen: number;
   readonly lost: number;
   /** Unix milliseconds until which packets are refused for want of a trusted journal; 0 = none. */
   readonly refusingUntil: number;

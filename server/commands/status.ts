@@ -51,12 +51,13 @@ export function statusText(status: Status): string {
       `${status.grants} open; ${status.opened} opened and ${status.refused} refused since the start`,
     ],
     ["devices", `${status.devices}`],
-    ["capture", `filter ${status.filter}, ${status.lost} lost`],
+    ["capture", `filter ${status.filter}, ${status.seen} seen, ${status.lost} lost`],
     [
       "dropped",
       dropped.length === 0 ? "nothing" : dropped.map(([name, count]) => `${name} ${count}`).join(", "),
     ],
     ["clock", clock === null ? sync : `${sync}, may be off by ${clock.maxError.toFixed(3)} s`],
+    ["journal", status.refusingUntil === 0 ? "in order" : "not trusted yet, packets are refused"],
     ["audit", `${trail.lines} lines${trail.lost > 0 ? `, ${trail.lost} lost` : ""}`],
     ["reloads", `${status.reloads}`],
   ];
