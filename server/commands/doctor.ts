@@ -5,7 +5,6 @@ import { lookAtAddresses } from "../doctor/addresses.ts";
 import { type Finding, fail, fine } from "../doctor/finding.ts";
 import { lookAtFirewalls } from "../doctor/firewalls.ts";
 import { lookAtForwarding } from "../doctor/forwarding.ts";
-import { guardOf } from "../doctor/guard.ts";
 import {
   lookAtClock,
   lookAtConntrack,
@@ -17,6 +16,7 @@ import {
 import { plain } from "../log.ts";
 import { json } from "../ui.ts";
 import { type Context, configFile } from "./context.ts";
+import { alone } from "./guard-alone.ts";
 
 const SIGNS = { ok: "ok  ", warn: "warn", fail: "FAIL" } as const;
 const COLOURS = { ok: 32, warn: 33, fail: 31 } as const;
@@ -52,7 +52,11 @@ async function examine(file: string, context: Context): Promise<Finding[]> {
     ? lookAtDaemon(status.value, context.now())
     : [fail("daemon", status.error.message, status.error.hint ?? "look at its log")];
   const isRoot = process.geteuid?.() === 0;
-  const guard = (): string | undefined => (status.ok ? status.value.guard : guardOf(settings.value));
+  const isGuarded = (): boolean => {
+    if (status.ok) return status.value.guard === "on";
+    const own = alone(settings.value, (keeper) => keeper.state);
+    return own.ok && own.value === "on";
+  };
   return [
     fine("config", `${file} is in order`),
     ...daemon,
@@ -63,7 +67,7 @@ async function examine(file: string, context: Context): Promise<Finding[]> {
     ...lookAtConntrack(),
     ...lookAtReversePath(),
     ...lookAtForwarding(settings.value),
-    ...(isRoot ? lookAtFirewalls(settings.value, guard() === "on" ? "on" : "off") : []),
+    ...(isRoot ? lookAtFirewalls(settings.value, isGuarded() ? "on" : "off") : []),
   ];
 }
 
