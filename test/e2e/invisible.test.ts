@@ -36,6 +36,7 @@ const SCANS: readonly (readonly string[])[] = [
         ["-sM"],
         ["-sS", "-f"],
         ["-sS", "--badsum"],
+        // Versions are asked of open ports alone, and the one here is not Tock's: more questions would only take longer.
         ["-sV", "--version-light"],
         ["-sS", "-O"],
         ["-sY"],

@@ -11,6 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
 write("vitest.config.ts", `export default { test: { reporters: ["${root}test/support/reporter.ts"] } };`);
+// Test files that the reporter is run over: one that fails and one that is left out are what it has to tell of.
 const files = {
   mixed: `
     import { describe, test } from "vitest";
