@@ -1,5 +1,6 @@
 import { type Address, parseAddress } from "../../shared/address.ts";
 import { addressDetails, CLOCK_DETAIL, readAddress, secondsAhead } from "../../shared/answer-word.ts";
+import { askForAll } from "./pieces.ts";
 import { ask } from "./rotation.ts";
 import type { Reply, Session } from "./session.ts";
 
@@ -10,6 +11,9 @@ export interface Check {
   /** Where the server sees us, one address for each of its own that answered. */
   readonly seen: readonly Address[];
 }
+
+/** Milliseconds until a piece of the address is taken for lost. */
+const PIECE_MS = 1_500;
 
 /** Asks for the clock, then for each piece of the address; undefined and the reply where the first has no answer. */
 export async function check(session: Session): Promise<Check | Reply> {
@@ -24,13 +28,10 @@ async function seenFrom(session: Session, host: string): Promise<Address | undef
   const literal = parseAddress(host);
   if (!literal.ok) return undefined;
   const { family } = literal.value;
-  const replies = await Promise.all(
-    addressDetails(family).map((detail) =>
-      session.sendTo([host], session.keys.current, { type: "ping", detail }, session.now(), 1_500, true),
-    ),
-  );
-  const words = replies.flatMap((reply) =>
-    reply.kind === "answered" && reply.result === "pong" ? [reply.word] : [],
-  );
-  return words.length === replies.length ? readAddress(words, family) : undefined;
+  const words = await askForAll(addressDetails(family), async (detail) => {
+    const wish = { type: "ping", detail } as const;
+    const reply = await session.sendTo([host], session.keys.current, wish, session.now(), PIECE_MS, true);
+    return reply.kind === "answered" && reply.result === "pong" ? reply.word : undefined;
+  });
+  return words && readAddress(words, family);
 }
