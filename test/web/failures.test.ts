@@ -1,5 +1,5 @@
 import { type TOTP, URI } from "otpauth";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { parsePort } from "../../shared/brand.ts";
 import { decodeEnrolment, type Enrolment, encodeEnrolment } from "../../shared/enrolment.ts";
 import { unwrap } from "../../shared/result.ts";
@@ -13,7 +13,6 @@ describe.each(BROWSERS)("%s", (name) => {
   let scene: WebScene;
   let browser: Browser;
   let page: TockPage;
-  let used: string;
 
   beforeAll(async () => {
     await buildPage();
@@ -25,16 +24,14 @@ describe.each(BROWSERS)("%s", (name) => {
       users: {
         alice: {},
         bob: { services: ["ssh"], deny: ["192.0.2.0/24", "2001:db8::/64"] },
-        carol: {},
         erin: {},
       },
     });
-    used = await scene.daemon.addDevice("alice/phone");
     browser = await launch(name, scene.phone);
     await browser.preload(CLOCK);
     page = new TockPage(browser, PAGE);
-    await page.enrol(used);
   });
+  beforeEach(() => page.showAnew());
   afterAll(async () => {
     await browser?.close();
     await scene?.[Symbol.asyncDispose]();
@@ -42,6 +39,7 @@ describe.each(BROWSERS)("%s", (name) => {
 
   /** Shows the page with the device's clock ahead of the server's by so many seconds. */
   const withClock = async (ahead: number): Promise<void> => {
+    await page.enrol((await scene.newDevice()).link);
     await page.show(`?ahead=${ahead}`);
   };
   const failsToEnrol = async (link: string): Promise<string> => {
@@ -50,8 +48,8 @@ describe.each(BROWSERS)("%s", (name) => {
     await page.until("it says why not", 'document.querySelector(".working strong") !== null', 25_000);
     return await page.text(".working");
   };
-  const variant = async (id: string, change: Partial<Enrolment>): Promise<string> => {
-    const enrolment = unwrap(decodeEnrolment(await scene.daemon.addDevice(id)));
+  const variant = async (change: Partial<Enrolment>): Promise<string> => {
+    const enrolment = unwrap(decodeEnrolment((await scene.newDevice()).link));
     return encodeEnrolment({ ...enrolment, ...change });
   };
 
@@ -80,16 +78,17 @@ describe.each(BROWSERS)("%s", (name) => {
   });
 
   test("a link that was used", async () => {
-    await page.show();
-    const text = await failsToEnrol(used);
+    const { id, link } = await scene.newDevice();
+    await page.enrol(link);
+    const text = await failsToEnrol(link);
     expect(text).toContain("This link has been used before");
-    await scene.daemon.logged("enrolment-reused", { device: "alice/phone" });
-    expect(await page.text(".server .where")).toBe("alice/phone");
+    await scene.daemon.logged("enrolment-reused", { device: id });
+    expect(await page.text(".server .where")).toBe(id);
   });
 
   test("UDP that is dropped, or a server that is down", async () => {
-    await page.show();
-    await scene.lab.wire.lose("udp dport 62201");
+    await page.enrol((await scene.newDevice()).link);
+    await scene.loseForTest("udp dport 62201");
     await page.tap();
     expect(await page.sheet(25_000)).toBe("No answer");
     expect(await page.text("dialog[open]")).toContain("blocks UDP");
@@ -103,33 +102,30 @@ describe.each(BROWSERS)("%s", (name) => {
   });
 
   test("a policy that says no", async () => {
-    const text = await failsToEnrol(await scene.daemon.addDevice("bob/phone"));
+    const text = await failsToEnrol((await scene.newDevice("bob")).link);
     expect(text).toContain("The server says no");
   });
 
   test("a port below 1024", async () => {
-    const text = await failsToEnrol(await variant("carol/low", { port: unwrap(parsePort(123)) }));
+    const text = await failsToEnrol(await variant({ port: unwrap(parsePort(123)) }));
     expect(text).toMatch(name === "chromium" ? "This browser refuses port 123" : /port 123: .*below 1024/);
   });
 
   if (name === "firefox") {
     test("a host name, which Firefox does not take", async () => {
-      const text = await failsToEnrol(await variant("carol/name", { addresses: ["server.example"] }));
+      const text = await failsToEnrol(await variant({ addresses: ["server.example"] }));
       expect(text).toContain("This browser needs an IP address");
     });
   }
 
   test("a code that is wrong, then one that is right; asked for where only the service wants one", async () => {
     const uri = await scene.daemon.must("user", "otp", "add", "erin", "--uri");
+    onTestFinished(async () => {
+      await scene.daemon.must("user", "otp", "remove", "erin");
+    });
     const totp = URI.parse(uri.trim()) as TOTP;
-    const link = await scene.daemon.addDevice("erin/phone");
-    await page.show(`#${link.slice(link.indexOf("#") + 1)}`);
-    await page.press("Add");
-    const card =
-      '[...document.querySelectorAll(".server")].find((each) => each.textContent.includes("erin/phone"))';
-    await page.until("it is there", `${card} !== undefined`);
-    const vault = `${card}.querySelector("[data-service=vault]")`;
-    await browser.evaluate(`${vault}.querySelector("button.open").click()`);
+    await page.enrol((await scene.newDevice("erin")).link);
+    await page.tap("vault");
     await page.fill("otp", String((Number(totp.generate()) + 1) % 1_000_000).padStart(6, "0"));
     await page.press("Open");
     await page.until(
@@ -139,13 +135,14 @@ describe.each(BROWSERS)("%s", (name) => {
     await page.press("Try again");
     await page.fill("otp", totp.generate());
     await page.press("Open");
-    await page.until("it opens", `${vault}.dataset.state === "open"`);
+    await page.becomes("open", "vault");
   });
 
   test("a link that is cut short", async () => {
-    await page.show(`#${used.slice(used.indexOf("#") + 1, -40)}`);
+    const { link } = await scene.newDevice();
+    await page.show(`#${link.slice(link.indexOf("#") + 1, -40)}`);
     expect(await page.sheet()).toBe("This is no enrolment link");
-    expect(await page.text("dialog[open]")).not.toContain(used.slice(-60, -40));
+    expect(await page.text("dialog[open]")).not.toContain(link.slice(-60, -40));
   });
 
   test("replies off: sent, not confirmed, and open", async () => {
@@ -155,7 +152,7 @@ describe.each(BROWSERS)("%s", (name) => {
       tables: { server: { reply: "never" } },
     });
     await scene.daemon.restart();
-    const link = await scene.daemon.addDevice("dave/phone");
+    const { link } = await scene.newDevice("dave");
     await page.show(`#${link.slice(link.indexOf("#") + 1)}`);
     await page.press("Add");
     await page.until(
@@ -163,10 +160,8 @@ describe.each(BROWSERS)("%s", (name) => {
       'document.querySelector("dialog[open] h2")?.textContent === "Sent, not confirmed"',
     );
     await page.press("OK");
-    const last = 'document.querySelector(".server:last-of-type")';
-    await page.until("it is there", `${last}.textContent.includes("dave/phone")`);
-    await browser.evaluate(`${last}.querySelector("button.open").click()`);
-    await page.until("it says so", `${last}.querySelector(".status").textContent === "Sent, not confirmed"`);
+    await page.tap();
+    await page.until("it says so", 'document.querySelector(".status").textContent === "Sent, not confirmed"');
     expect(await scene.logsIn()).toBe(true);
   });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Capture } from "../lab/capture.ts";
 import { eventually } from "../lab/wait.ts";
 import { type Browser, BROWSERS, launch } from "./support/browser.ts";
@@ -21,16 +21,23 @@ describe.each(BROWSERS)("%s", (name) => {
     browser = await launch(name, scene.phone);
     page = new TockPage(browser, PAGE);
   });
+  // Each test, and each attempt at one, begins with a server on the page and its port shut.
+  beforeEach(async () => {
+    await page.showShut(async () => (await scene.newDevice()).link);
+    for (const family of [4, 6] as const) await eventually("the port is shut", () => scene.shut(family));
+  });
   afterAll(async () => {
     await browser?.close();
     await scene?.[Symbol.asyncDispose]();
   });
 
   test("a link enrols this device, and its fragment is gone from the address bar", async () => {
-    await page.enrol(await scene.daemon.addDevice("alice/phone"));
+    await page.showAnew();
+    const { id, link } = await scene.newDevice();
+    await page.enrol(link);
     expect(await browser.evaluate("location.href")).toBe(PAGE);
-    expect(await page.text(".server .where")).toBe("alice/phone");
-    await scene.daemon.logged("enrolled", { device: "alice/phone" });
+    expect(await page.text(".server .where")).toBe(id);
+    await scene.daemon.logged("enrolled", { device: id });
     expect(await page.state()).toBe("shut");
     expect(await scene.shut()).toBe(true);
   });
@@ -109,14 +116,13 @@ describe.each(BROWSERS)("%s", (name) => {
   });
 
   test("the knock sequence is that of the daemon, and knocking over TCP opens", async () => {
-    await scene.lab.wire.lose("udp dport 62201");
+    await scene.loseForTest("udp dport 62201");
     await page.tap();
     expect(await page.sheet(25_000)).toBe("No answer");
     await page.press("Knock over TCP");
     await page.becomes("sent");
     await eventually("ssh opens", async () => !(await scene.shut(4)));
     await scene.daemon.logged("granted", { via: "knock" });
-    await scene.lab.wire.lose(undefined);
   });
 
   test("100 times open and close leave no connection behind", async () => {

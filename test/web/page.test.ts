@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { createHash } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Chromium } from "./support/chromium.ts";
 import { buildPage, DIST, PAGE, WebScene } from "./support/scene.ts";
 import { TockPage } from "./support/tock-page.ts";
@@ -50,15 +50,14 @@ describe("on the screen", () => {
     browser = await Chromium.launch(scene.phone);
     await browser.preload(SHIFTS);
     page = new TockPage(browser, PAGE);
-    await page.enrol(await scene.daemon.addDevice("alice/phone"));
   });
+  beforeEach(() => page.showShut(async () => (await scene.newDevice()).link));
   afterAll(async () => {
     await browser?.close();
     await scene?.[Symbol.asyncDispose]();
   });
 
   test("opening, counting and closing move nothing", async () => {
-    await page.show();
     const heights = async (): Promise<unknown> =>
       browser.evaluate(
         '[...document.querySelectorAll(".service, .server")].map((each) => each.getBoundingClientRect().toJSON())',
@@ -74,7 +73,6 @@ describe("on the screen", () => {
   });
 
   test("the keyboard reaches everything, and opens", async () => {
-    await page.show();
     const keyboard = browser.page.keyboard;
     const names: string[] = [];
     for (let press = 0; press < 12; press++) {
@@ -102,7 +100,6 @@ describe("on the screen", () => {
   for (const width of WIDTHS) {
     for (const scheme of SCHEMES) {
       test(`${width} pixels, ${scheme}: contrast, targets, names, no sideways scrolling`, async () => {
-        await page.show();
         await browser.screenshot({ width, height: 800, scheme });
         const faults: unknown[] = [];
         const look = async (where: string): Promise<void> => {

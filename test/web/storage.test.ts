@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Browser, BROWSERS, launch } from "./support/browser.ts";
 import { buildPage, PAGE, WebScene } from "./support/scene.ts";
 import { TockPage } from "./support/tock-page.ts";
@@ -18,6 +18,7 @@ describe.each(BROWSERS)("%s", (name) => {
     browser = await launch(name, scene.phone);
     page = new TockPage(browser, PAGE);
   });
+  beforeEach(() => page.showAnew());
   afterAll(async () => {
     await browser?.close();
     await scene?.[Symbol.asyncDispose]();
@@ -30,18 +31,25 @@ describe.each(BROWSERS)("%s", (name) => {
     await on.becomes("shut");
   };
 
+  const enrol = async (passphrase?: string): Promise<string> => {
+    const { id, link } = await scene.newDevice();
+    await page.enrol(link, passphrase);
+    return id;
+  };
+
   test("a profile outlives a reload and the browser, from disk", async () => {
-    await page.enrol(await scene.daemon.addDevice("alice/phone"));
+    const id = await enrol();
     await browser.reload();
     await page.until("it is there", 'document.querySelector(".server") !== null');
     await opens(page);
     await browser.restart();
     await page.show();
-    expect(await page.text(".server .where")).toBe("alice/phone");
+    expect(await page.text(".server .where")).toBe(id);
     await opens(page);
   });
 
   test("no script can read the secret", async () => {
+    await enrol();
     const found = await browser.evaluate<Record<string, unknown>>(`(${READ_KEYS})()`);
     expect(found).toEqual({
       keys: 1,
@@ -57,12 +65,11 @@ describe.each(BROWSERS)("%s", (name) => {
   });
 
   test("under a passphrase there is no key at all, and each use asks", async () => {
-    await page.enrol(await scene.daemon.addDevice("alice/locked"), "correct horse battery");
-    const found = await browser.evaluate<{ keys: number }>(`(${READ_KEYS})("alice/locked")`);
+    await enrol("correct horse battery");
+    const found = await browser.evaluate<{ keys: number }>(`(${READ_KEYS})()`);
     expect(found.keys).toBe(0);
-    const last = 'document.querySelector(".server:last-of-type")';
     const open = async (passphrase: string): Promise<void> => {
-      await browser.evaluate(`${last}.querySelector("button.open").click()`);
+      await page.tap();
       await page.fill("passphrase", passphrase);
       await page.press("Open");
     };
@@ -73,19 +80,20 @@ describe.each(BROWSERS)("%s", (name) => {
     );
     await page.press("Not now");
     await open("correct horse battery");
-    await page.until("it opens", `${last}.querySelector(".service").dataset.state === "open"`);
+    await page.becomes("open");
   });
 
   test("a backup comes back under its passphrase, and only so", async () => {
-    await browser.preload(CATCH_DOWNLOAD);
-    await page.show();
+    const id = await enrol();
+    await enrol();
+    await browser.evaluate(CATCH_DOWNLOAD);
     await page.click(".server > header button");
     await page.press("Back up");
     await page.fill("new", "a long passphrase");
     await page.press("Back up");
     await page.until("there is a file", "globalThis.saved !== undefined");
     const text = await browser.evaluate<string>("globalThis.saved");
-    expect(JSON.parse(text)).toMatchObject({ tock: 1, server: { device: "alice/phone" } });
+    expect(JSON.parse(text)).toMatchObject({ tock: 1, server: { device: id } });
     await page.click(".server > header button");
     await page.press("Remove");
     await page.press("Remove");
@@ -95,8 +103,7 @@ describe.each(BROWSERS)("%s", (name) => {
     await page.press("OK");
     await restore(text, "a long passphrase");
     await page.until("it is back", 'document.querySelectorAll(".server").length === 2');
-    const back =
-      '[...document.querySelectorAll(".server")].find((each) => each.textContent.includes("alice/phone"))';
+    const back = `[...document.querySelectorAll(".server")].find((each) => each.textContent.includes("${id}"))`;
     await browser.evaluate(`${back}.querySelector("button.open").click()`);
     await page.fill("passphrase", "a long passphrase");
     await page.press("Open");
@@ -114,7 +121,8 @@ describe.each(BROWSERS)("%s", (name) => {
   test("over https it works without its host from then on", async () => {
     const { url, process } = await scene.serve("https");
     const hosted = new TockPage(browser, url);
-    await hosted.enrol(await scene.daemon.addDevice("alice/hosted"));
+    await hosted.showAnew();
+    await hosted.enrol((await scene.newDevice()).link);
     await hosted.until("the worker has it", "navigator.serviceWorker.ready.then(() => true)");
     await browser.reload();
     await process.stop();
@@ -128,7 +136,7 @@ describe.each(BROWSERS)("%s", (name) => {
 
   test("over plain http it keeps nothing", async () => {
     const { url } = await scene.serve("http");
-    const link = await scene.daemon.addDevice("alice/plain");
+    const { link } = await scene.newDevice();
     const plain = new TockPage(browser, url);
     await plain.show(`#${link.slice(link.indexOf("#") + 1)}`);
     expect(await plain.text("main h2")).toBe("This page came over plain http");
@@ -137,8 +145,8 @@ describe.each(BROWSERS)("%s", (name) => {
   });
 });
 
-/** Tries every way to the key of a profile. */
-const READ_KEYS = `async (device = "alice/phone") => {
+/** Tries every way to the key of the one profile. */
+const READ_KEYS = `async () => {
   const database = await new Promise((resolve) => {
     const request = indexedDB.open("tock");
     request.onsuccess = () => resolve(request.result);
@@ -148,7 +156,7 @@ const READ_KEYS = `async (device = "alice/phone") => {
     request.onsuccess = () => resolve(request.result);
   });
   database.close();
-  const profile = all.find((each) => each.info.device === device);
+  if (all.length !== 1) throw new Error(all.length + " profiles");
   const keys = [];
   let bytes = 0;
   const look = (value) => {
@@ -156,7 +164,7 @@ const READ_KEYS = `async (device = "alice/phone") => {
     else if (ArrayBuffer.isView(value)) bytes += 1;
     else if (typeof value === "object" && value !== null) Object.values(value).forEach(look);
   };
-  look(profile);
+  look(all[0]);
   const [key] = keys;
   if (key === undefined) return { keys: 0 };
   const attempt = (work) => work.then(() => "exported", () => "refused");
@@ -173,11 +181,10 @@ const READ_KEYS = `async (device = "alice/phone") => {
   };
 }`;
 
-const CATCH_DOWNLOAD = `
-  URL.createObjectURL = (blob) => {
-    blob.text().then((text) => { globalThis.saved = text; });
-    return "#";
-  };`;
+const CATCH_DOWNLOAD = `void (URL.createObjectURL = (blob) => {
+  blob.text().then((text) => { globalThis.saved = text; });
+  return "#";
+})`;
 
 const CHOOSE_FILE = `(text) => {
   const input = document.querySelector("#backup");

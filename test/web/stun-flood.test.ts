@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Capture } from "../lab/capture.ts";
+import type { Device } from "../lab/device.ts";
 import { Scene } from "../lab/scene.ts";
 
 /** A million requests that look like a browser's and are not: nothing opens, nothing answers, nothing breaks. */
@@ -9,13 +10,14 @@ const COUNT = 1_000_000;
 const SEED = 20_261_122;
 
 let scene: Scene;
+let device: Device;
 beforeAll(async () => {
   scene = await Scene.set();
+  device = await scene.device("alice/browser");
 });
 afterAll(() => scene?.[Symbol.asyncDispose]());
 
 test(`${COUNT} mutated requests`, async () => {
-  const device = await scene.device("alice/browser");
   const message = device.stun(device.packet({ replyWanted: true }));
   await using capture = await Capture.start(scene.server, `src host ${scene.server.at(4)}`);
   const script = fileURLToPath(new URL("support/stun-flood.ts", import.meta.url));

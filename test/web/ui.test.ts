@@ -10,7 +10,6 @@ import { TockPage } from "./support/tock-page.ts";
 describe("tock ui", () => {
   let scene: WebScene;
   let browser: Browser;
-  let program: Process;
   let url: string;
 
   beforeAll(async () => {
@@ -20,8 +19,7 @@ describe("tock ui", () => {
       users: { alice: { knock: true } },
     });
     await scene.daemon.enrol(scene.phone, "alice/laptop");
-    program = scene.phone.start(tock("ui", "--no-browser"));
-    url = (await program.waitFor(/http:\S+/))[0];
+    ({ url } = await start());
     browser = await launch("chromium", scene.phone);
   });
   afterAll(async () => {
@@ -29,6 +27,10 @@ describe("tock ui", () => {
     await scene?.[Symbol.asyncDispose]();
   });
 
+  const start = async (): Promise<{ program: Process; url: string }> => {
+    const program = scene.phone.start(tock("ui", "--no-browser"));
+    return { program, url: (await program.waitFor(/http:\S+/))[0] };
+  };
   const curl = async (...args: string[]): Promise<string> =>
     (await scene.phone.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", ...args])).stdout;
   const post = (...args: string[]): Promise<string> =>
@@ -36,7 +38,7 @@ describe("tock ui", () => {
 
   test("opens by the profile, tells the address, and shows the sequence", async () => {
     const page = new TockPage(browser, url);
-    await page.show();
+    await page.showShut(() => Promise.reject(new Error("the profile is not there")));
     expect(await page.text(".server .where")).toBe("alice/laptop");
     await page.tap();
     await page.becomes("open");
@@ -51,6 +53,7 @@ describe("tock ui", () => {
   });
 
   test("nothing secret reaches the page", async () => {
+    await new TockPage(browser, url).show();
     const answer = await browser.evaluate<string>(
       `fetch(new URL("api/list", location.href), { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }).then((each) => each.text())`,
     );
@@ -75,9 +78,11 @@ describe("tock ui", () => {
   });
 
   test("it listens on loopback alone, and ends with its program", async () => {
-    const port = new URL(url).port;
+    const own = await start();
+    const port = new URL(own.url).port;
     expect(await curl("--max-time", "2", `http://${scene.phone.at(4)}:${port}/`)).toBe("000");
-    await program.stop("SIGINT");
-    expect(await curl("--max-time", "2", url)).toBe("000");
+    expect(await curl(own.url)).toBe("200");
+    await own.program.stop("SIGINT");
+    expect(await curl("--max-time", "2", own.url)).toBe("000");
   });
 });

@@ -29,11 +29,14 @@ test("each is asked once where nothing is lost, a few at a time, and they come i
   expect(seen.most).toBe(AT_ONCE);
 });
 
-test.each(DETAILS.map((_, index) => index))("ask %i is lost: that piece alone is asked again", async (lost) => {
-  const { ask, seen } = server((index) => index === lost);
-  expect(await askForAll(DETAILS, ask)).toEqual(all);
-  expect(seen.asked.toSorted((a, b) => a - b)).toEqual([...DETAILS, lost + 1].toSorted((a, b) => a - b));
-});
+test.each(DETAILS.map((_, index) => index))(
+  "ask %i is lost: that piece alone is asked again",
+  async (lost) => {
+    const { ask, seen } = server((index) => index === lost);
+    expect(await askForAll(DETAILS, ask)).toEqual(all);
+    expect(seen.asked.toSorted((a, b) => a - b)).toEqual([...DETAILS, lost + 1].toSorted((a, b) => a - b));
+  },
+);
 
 test("half of all is lost, again and again", async () => {
   const { ask } = server((index) => index % 2 === 0);

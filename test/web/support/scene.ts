@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
 import { buildWeb } from "../../../scripts/build-web.ts";
 import { must } from "../../lab/exec.ts";
 import type { Process } from "../../lab/process.ts";
@@ -34,6 +35,7 @@ export class WebScene {
   readonly phone: Host;
   readonly daemon: TockServer;
   readonly sshd: SshServer;
+  #devices = 0;
 
   private constructor(lab: Lab, hosts: readonly [Host, Host], daemon: TockServer, sshd: SshServer) {
     this.lab = lab;
@@ -71,7 +73,19 @@ export class WebScene {
     }
   }
 
-  /** Serves the hosted form of the page on the server's host; gives its address and the process. */
+  /** Adds a device that was never there, `alice/phone-1` and so on: a test that is tried again needs another one. */
+  async newDevice(user = "alice"): Promise<{ id: string; link: string }> {
+    const id = `${user}/phone-${++this.#devices}`;
+    return { id, link: await this.daemon.addDevice(id) };
+  }
+
+  /** Loses frames on the wire, as `Segment.lose`, until the test is over. */
+  async loseForTest(condition: string): Promise<void> {
+    onTestFinished(() => this.lab.wire.lose(undefined));
+    await this.lab.wire.lose(condition);
+  }
+
+  /** Serves the hosted form of the page on the server's host until the test is over; gives its address and the process. */
   async serve(scheme: "http" | "https"): Promise<{ url: string; process: Process }> {
     const port = scheme === "https" ? 8443 : 8080;
     const [key, certificate] = [this.server.path("web.key"), this.server.path("web.crt")];
@@ -97,6 +111,9 @@ export class WebScene {
       String(port),
       ...files,
     ]);
+    onTestFinished(async () => {
+      await process.stop();
+    });
     await process.waitFor(/listening/);
     return { url: `${scheme}://${this.server.at(4)}:${port}/`, process };
   }

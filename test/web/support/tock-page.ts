@@ -18,6 +18,22 @@ export class TockPage {
     await this.until("the page is there", 'document.querySelector("main")?.childElementCount > 0');
   }
 
+  /** Shows the page as to a browser that was never here. */
+  async showAnew(): Promise<void> {
+    await this.show();
+    await this.browser.evaluate(`(${FORGET})()`);
+    await this.show();
+  }
+
+  /** Shows the page with a server on it and its service shut, whatever a test before has left. */
+  async showShut(link: () => Promise<string>, service = "ssh"): Promise<void> {
+    await this.show();
+    if (await this.browser.evaluate<boolean>('document.querySelector(".server") === null'))
+      await this.enrol(await link());
+    if ((await this.state(service)) === "open") await this.press("Close");
+    await this.becomes("shut", service, 70_000);
+  }
+
   /** Clicks what a CSS selector finds. */
   async click(selector: string): Promise<void> {
     const it = JSON.stringify(selector);
@@ -28,9 +44,9 @@ export class TockPage {
     await this.browser.evaluate(`document.querySelector(${it}).click()`);
   }
 
-  /** Clicks the button with this text, in the sheet when there is one. */
+  /** Clicks the button with this text, in the sheet when there is one; a sheet that was closed may still be there. */
   async press(text: string): Promise<void> {
-    const find = `[...(document.querySelector("dialog[open]") ?? document).querySelectorAll("button, label.plain")].find((each) => (each.querySelector("span")?.textContent ?? each.textContent) === ${JSON.stringify(text)} && !each.disabled)`;
+    const find = `[...(document.querySelector("dialog[open]") ?? document).querySelectorAll("button, label.plain")].find((each) => each.closest("dialog:not([open])") === null && (each.querySelector("span")?.textContent ?? each.textContent) === ${JSON.stringify(text)} && !each.disabled)`;
     await this.until(`there is a button ${text}`, `${find} !== undefined`);
     await this.browser.evaluate(`${find}.click()`);
   }
@@ -51,10 +67,12 @@ export class TockPage {
   async enrol(link: string, passphrase?: string): Promise<void> {
     await this.show(`#${link.slice(link.indexOf("#") + 1)}`);
     if (passphrase !== undefined) await this.fill("new", passphrase);
+    const servers = 'document.querySelectorAll(".server").length';
+    const before = await this.browser.evaluate<number>(servers);
     await this.press("Add");
     await this.until(
       "the server was added",
-      'document.querySelector("dialog") === null && document.querySelector(".server") !== null',
+      `document.querySelector("dialog") === null && ${servers} > ${before}`,
     );
   }
 
@@ -69,7 +87,17 @@ export class TockPage {
   }
 
   async becomes(state: string, service = "ssh", within = 15_000): Promise<void> {
-    await eventually(`${service} is ${state}`, async () => (await this.state(service)) === state, { within });
+    const isSo = async (): Promise<boolean> => (await this.state(service)) === state;
+    try {
+      await eventually(`${service} is ${state}`, isSo, { within });
+    } catch (error) {
+      throw new Error(`the page shows: ${await this.#shown()}`, { cause: error });
+    }
+  }
+
+  /** All that can be read, for the message of a failure. */
+  async #shown(): Promise<string> {
+    return await this.browser.evaluate<string>('document.body.innerText.replaceAll(/\\s+/g, " ")');
   }
 
   /** The title of the sheet that is up. */
@@ -82,3 +110,16 @@ export class TockPage {
     await eventually(what, () => this.browser.evaluate<boolean>(expression), { within });
   }
 }
+
+/** Takes away what the page has stored. */
+const FORGET = `async () => {
+  const database = await new Promise((resolve, reject) => {
+    const request = indexedDB.open("tock");
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const writing = database.transaction("profiles", "readwrite");
+  writing.objectStore("profiles").clear();
+  await new Promise((resolve) => { writing.oncomplete = resolve; });
+  database.close();
+}`;
