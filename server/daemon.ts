@@ -20,7 +20,7 @@ import type { Log } from "./log.ts";
 import { Metrics, serveMetrics } from "./metrics.ts";
 import { OpenGrants } from "./open-grants.ts";
 import { guardPlanOf, mayKnock, systemNow } from "./plans.ts";
-import { type Reloaded, Reloader, type Reread } from "./reloader.ts";
+import { type Reloaded, Reloader, type Source } from "./reloader.ts";
 import { checkCode } from "./second-factor.ts";
 import { joinServiceManager } from "./service-manager.ts";
 import { Repeater } from "./repeater.ts";
@@ -63,13 +63,13 @@ export class Daemon {
   readonly #onStop: (() => void)[] = [];
 
   private constructor(
-    settings: Settings,
+    source: Source,
     log: Log,
-    reread: Reread,
     store: DeviceStore,
     journal: Journal,
     { firewall, rules }: Firewalls,
   ) {
+    const { settings } = source;
     this.#settings = settings;
     this.#log = log;
     this.#audit = new Audit(log);
@@ -111,7 +111,7 @@ export class Daemon {
       emit,
     });
     this.#reloader = new Reloader({
-      reread,
+      source,
       path: this.#path,
       guard: this.#guard,
       grants: this.#grants,
@@ -144,7 +144,8 @@ export class Daemon {
   }
 
   /** Starts everything, in the order that leaves nothing open: the guard first, the capture last. */
-  static async start(settings: Settings, log: Log, reread: Reread): Promise<Result<Daemon>> {
+  static async start(source: Source, log: Log): Promise<Result<Daemon>> {
+    const { settings } = source;
     const opened: { close(): void }[] = [];
     const fail = <T>(result: T): T => {
       for (const part of opened.toReversed()) part.close();
@@ -168,7 +169,7 @@ export class Daemon {
     });
     if (!firewalls.ok) return fail(firewalls);
     opened.push({ close: () => firewalls.value.firewall.dispose() });
-    const daemon = new Daemon(settings, log, reread, store.value, journal.value, firewalls.value);
+    const daemon = new Daemon(source, log, store.value, journal.value, firewalls.value);
     const running = await daemon.#run();
     if (!running.ok) {
       await daemon.stop();
@@ -197,7 +198,7 @@ export class Daemon {
   }
 
   async #run(): Promise<Result<void>> {
-    this.#audit.emit({ kind: "started", version: VERSION });
+    this.#audit.emit({ kind: "started", version: VERSION, ...this.#reloader.mistakes });
     // Before devices are loaded and packets looked for: neither is to wait for it.
     collectGarbage();
     const guarded = this.#guard.start();
@@ -222,6 +223,7 @@ export class Daemon {
     const started = { journal: this.#journal, guard: this.#guard, path: this.#path, log: this.#log };
     reportStart(this.#settings, started);
     this.#onStop.push(joinServiceManager(this.#path));
+    this.#reloader.keep();
     return ok(undefined);
   }
 
@@ -259,7 +261,7 @@ export class Daemon {
           metrics: this.#metrics,
           packets: this.#counters.totals(),
           startedAt: this.#started,
-          reloads: this.#reloader.count,
+          reloader: this.#reloader,
         });
       },
       reload: () => this.reload(),

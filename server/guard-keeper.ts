@@ -3,7 +3,6 @@ import { err, ok, type Result } from "../shared/result.ts";
 import type { AuditEvent } from "./core/event.ts";
 import type { Firewall, GuardPlan, GuardState, Opened } from "./core/firewall.ts";
 import type { Grant } from "./core/grant.ts";
-import { keepPlan } from "./last-plan.ts";
 import { type GuardWish, trialLeft, type TrialWish } from "./guard-wish.ts";
 
 /** Keeps the guard as the owner wants it: puts it back when somebody took it away. */
@@ -133,10 +132,7 @@ export class GuardKeeper {
     this.#plan = plan;
     if (!this.#isWanted()) return ok(undefined);
     const done = this.#firewall.guardOn(this.#current());
-    if (done.ok) {
-      this.#keepPlan();
-      return done;
-    }
+    if (done.ok) return done;
     this.#plan = before;
     this.#firewall.guardOn(this.#current());
     return done;
@@ -153,7 +149,6 @@ export class GuardKeeper {
       this.#disarm();
       this.#trouble = undefined;
       this.#emit({ kind: "guard", state, by: "command" });
-      this.#keepPlan();
       return done;
     }
     this.#wish.putBack(before);
@@ -232,14 +227,9 @@ export class GuardKeeper {
     this.#isKnownOff = false;
     const done = this.#firewall.guardOn(this.#current());
     this.#trouble = done.ok ? undefined : done.error;
-    if (done.ok) this.#keepPlan();
     if (done.ok) this.#emit({ kind: "guard", state, by });
     else this.#emit({ kind: "firewall-error", message: done.error.message });
     return done;
-  }
-
-  #keepPlan(): void {
-    keepPlan(this.#wish.state, { backend: this.#firewall.name, plan: this.#plan });
   }
 
   #check(): void {

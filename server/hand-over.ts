@@ -19,7 +19,7 @@ import type { Settings } from "./config/settings.ts";
 import type { Log } from "./log.ts";
 import { askingAs, type Identity } from "./sys/privileges.ts";
 
-const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, R_OK } = constants;
+const { F_OK, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, R_OK } = constants;
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
@@ -34,7 +34,8 @@ export function handOver(
   log: Log,
 ): string | undefined {
   const { name, uid, gid } = identity;
-  const configuration = askingAs(identity, () => may(file, R_OK)) ? undefined : realpathSync(file);
+  const mayRead = askingAs(identity, () => may(file, R_OK));
+  const configuration = mayRead || !may(file, F_OK) ? undefined : realpathSync(file);
   const socketFolder = holdsOnlySockets(server.socket) ? dirname(server.socket) : undefined;
   const isRoots = statSync(server.state, { throwIfNoEntry: false })?.uid === 0;
   const state = isRoots ? realpathSync(server.state) : undefined;

@@ -55,7 +55,7 @@ function obstacleFor(identity: Identity, settings: Settings, file: string): stri
   const needs: readonly (readonly [path: string, mode: number])[] = [
     [process.execPath, X_OK],
     [program, R_OK],
-    [dirname(file), X_OK],
+    [firstThere(dirname(file)), X_OK],
     [dirname(server.state), X_OK],
     isOurs ? [firstThere(dirname(socketFolder)), X_OK] : [socketFolder, W_OK | X_OK],
   ];

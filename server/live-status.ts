@@ -7,6 +7,7 @@ import type { DataPath } from "./data-path.ts";
 import type { GuardKeeper } from "./guard-keeper.ts";
 import type { Metrics } from "./metrics.ts";
 import { systemNow } from "./plans.ts";
+import type { Reloader } from "./reloader.ts";
 import type { AuditTrail } from "./store/audit-trail.ts";
 import type { Journal } from "./store/journal.ts";
 import { clockState } from "./sys/clock.ts";
@@ -21,12 +22,12 @@ export interface StatusParts {
   readonly packets: Readonly<Record<string, number>>;
   /** By the monotonic clock, in ms. */
   readonly startedAt: number;
-  readonly reloads: number;
+  readonly reloader: Pick<Reloader, "count" | "mistakes">;
 }
 
 /** What `tockd status` shows, as it is now. */
 export function statusOf(parts: StatusParts): Result<Status> {
-  const { guard, path, firewall, journal, trail, metrics, packets, startedAt, reloads } = parts;
+  const { guard, path, firewall, journal, trail, metrics, packets, startedAt, reloader } = parts;
   const state = guard.state;
   if (!state.ok) return state;
   const { seq, waiting, lost, trouble } = trail.state;
@@ -51,7 +52,8 @@ export function statusOf(parts: StatusParts): Result<Status> {
     refusingUntil: until > systemNow() ? until : 0,
     clock: clockState() ?? null,
     trail: { lines: seq, waiting, lost, trouble: trouble ?? null },
-    reloads,
+    reloads: reloader.count,
+    fromLastGood: reloader.mistakes.mistakes !== undefined,
   });
 }
 

@@ -5,19 +5,25 @@ import type { Settings } from "./config/settings.ts";
 import type { AuditEvent } from "./core/event.ts";
 import type { DataPath } from "./data-path.ts";
 import type { GuardKeeper } from "./guard-keeper.ts";
+import type { Start } from "./last-good.ts";
 import type { OpenGrants } from "./open-grants.ts";
 import { guardPlanOf, systemNow } from "./plans.ts";
 import { adviceOn, changesBetween, needsRestart } from "./reload.ts";
 import { endUnwanted, type UnwantedParts } from "./unwanted.ts";
 
-/** Reads the configuration once more. */
-export type Reread = () => Result<Settings, readonly TockError[]>;
+/** The configuration: what is taken from it at the start, and how to take more. */
+export interface Source extends Start {
+  /** Reads it once more. */
+  readonly reread: () => Result<Settings, readonly TockError[]>;
+  /** Keeps what was taken from it, for a start at which it has a mistake. */
+  readonly keep: (settings: Settings) => void;
+}
 
 /** What changed, or all that is wrong. */
 export type Reloaded = Methods["reload"]["value"];
 
 export interface ReloaderParts {
-  readonly reread: Reread;
+  readonly source: Source;
   readonly path: DataPath;
   readonly guard: GuardKeeper;
   readonly grants: OpenGrants;
@@ -34,10 +40,22 @@ export interface ReloaderParts {
 export class Reloader {
   readonly #parts: ReloaderParts;
   #count = 0;
+  #isTaken: boolean;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: ReloaderParts) {
     this.#parts = parts;
+    this.#isTaken = parts.source.mistakes.length === 0;
+  }
+
+  /** What is wrong with the file as long as it could not be taken, for an event. */
+  get mistakes(): { readonly mistakes?: readonly string[] } {
+    return this.#isTaken ? {} : { mistakes: this.#parts.source.mistakes.map(({ message }) => message) };
+  }
+
+  /** Keeps what the daemon goes by, for a start at which the file has a mistake. */
+  keep(): void {
+    this.#parts.source.keep(this.#parts.settings());
   }
 
   /** How often it was done. */
@@ -54,8 +72,8 @@ export class Reloader {
   }
 
   async #reload(): Promise<Reloaded> {
-    const { reread, path, guard, grants, settings, take, emit } = this.#parts;
-    const read = reread();
+    const { source, path, guard, grants, settings, take, emit } = this.#parts;
+    const read = source.reread();
     if (!read.ok) return this.#refuse(read.error);
     const before = settings();
     const after = read.value;
@@ -63,20 +81,22 @@ export class Reloader {
     const restart = needsRestart(changes);
     if (restart !== undefined) return this.#refuse([restart]);
     const table = await path.prepare(after, changes);
-    const source = path.openCapture(after, changes);
-    if (!source.ok) return this.#refuse([source.error]);
+    const capture = path.openCapture(after, changes);
+    if (!capture.ok) return this.#refuse([capture.error]);
     const guarded = guard.replan(guardPlanOf(after));
-    const changed = guarded.ok ? path.change(after, table, source.value) : guarded;
+    const changed = guarded.ok ? path.change(after, table, capture.value) : guarded;
     if (!changed.ok) {
       if (guarded.ok) guard.replan(guardPlanOf(before));
-      source.value?.close();
+      capture.value?.close();
       return this.#refuse([changed.error]);
     }
     take(after);
+    this.#isTaken = true;
     const device: UnwantedParts["device"] = (id) => path.devices.get(id);
     endUnwanted({ grants, device, emit }, after, systemNow(), "reload");
     this.#count++;
     emit({ kind: "reloaded", changed: changes.names });
+    this.keep();
     return { changed: changes.names, mistakes: [], advice: adviceOn(before, after) };
   }
 

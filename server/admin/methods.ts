@@ -36,6 +36,8 @@ export interface Status {
     readonly trouble: string | null;
   };
   readonly reloads: number;
+  /** The configuration file had mistakes at the start: what was last taken from it is used, until a reload. */
+  readonly fromLastGood: boolean;
 }
 
 interface ClockView {

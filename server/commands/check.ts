@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { loadSettings } from "../config/load.ts";
 import { ConfigMistake, formatPath } from "../config/mistake.ts";
+import { lastGoodFile, settingsToStart } from "../last-good.ts";
 import { Failures, json } from "../ui.ts";
 import { type Context, configFile } from "./context.ts";
 
@@ -12,17 +13,28 @@ export function addCheck(program: Command, { ui }: Context): void {
     .option("--json", "print the mistakes as JSON")
     .addHelpText(
       "after",
-      "\nExit codes: 0 no mistakes, 1 the file cannot be read, 2 mistakes\n\nExample:\n  tockd check && tockd reload\n",
+      "\nExit codes: 0 no mistakes, 1 the file cannot be read, 2 mistakes. A daemon that is started\nmeanwhile goes by the last good configuration, where there is one.\n\nExample:\n  tockd check && tockd reload\n",
     )
     .action((flags: { readonly json?: boolean }, command: Command) => {
       const file = configFile(command);
       const settings = loadSettings(file);
       if (flags.json) ui.out(json(settings.ok ? [] : settings.error.map(plain)));
-      if (!settings.ok) throw new Failures(settings.error);
+      if (!settings.ok) {
+        ui.note(`${startWithout(file)}\n`);
+        throw new Failures(settings.error);
+      }
       if (flags.json) return;
       const { services, users } = settings.value;
       ui.out(`${file}: no mistakes; ${count(services.length, "service")}, ${count(users.length, "user")}\n`);
     });
+}
+
+/** What a daemon does that is started now. */
+function startWithout(file: string): string {
+  const start = settingsToStart(file);
+  return start.ok
+    ? `a daemon that is started now goes by the last good configuration, ${lastGoodFile(start.value.settings.server.state)}`
+    : "a daemon that is started now does not run";
 }
 
 function plain(error: Error & { readonly hint?: string | undefined }): Record<string, unknown> {

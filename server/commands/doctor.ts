@@ -13,6 +13,7 @@ import {
   lookAtReversePath,
   lookAtState,
 } from "../doctor/machine.ts";
+import { lastGood } from "../last-good.ts";
 import { plain } from "../log.ts";
 import { json } from "../ui.ts";
 import { type Context, configFile } from "./context.ts";
@@ -41,33 +42,33 @@ export function addDoctor(program: Command, context: Context): void {
 }
 
 async function examine(file: string, context: Context): Promise<Finding[]> {
-  const settings = loadSettings(file);
-  if (!settings.ok) {
-    return settings.error.map(({ message, hint }) =>
-      fail("config", message, hint ?? "tockd check tells more"),
-    );
-  }
-  const status = await askDaemon(settings.value.server.socket, "status", undefined);
+  const loaded = loadSettings(file);
+  const mistakes = loaded.ok
+    ? [fine("config", `${file} is in order`)]
+    : loaded.error.map(({ message, hint }) => fail("config", message, hint ?? "tockd check tells more"));
+  const settings = loaded.ok ? loaded.value : lastGood(file);
+  if (settings === undefined) return mistakes;
+  const status = await askDaemon(settings.server.socket, "status", undefined);
   const daemon = status.ok
     ? lookAtDaemon(status.value, context.now())
     : [fail("daemon", status.error.message, status.error.hint ?? "look at its log")];
   const isRoot = process.geteuid?.() === 0;
   const isGuarded = (): boolean => {
     if (status.ok) return status.value.guard === "on";
-    const own = alone(settings.value, (keeper) => keeper.state);
+    const own = alone(settings, (keeper) => keeper.state);
     return own.ok && own.value === "on";
   };
   return [
-    fine("config", `${file} is in order`),
+    ...mistakes,
     ...daemon,
     ...lookAtClock(),
-    ...lookAtState(settings.value),
-    ...(await lookAtAddresses(settings.value)),
-    ...lookAtListeners(settings.value),
+    ...lookAtState(settings),
+    ...(await lookAtAddresses(settings)),
+    ...lookAtListeners(settings),
     ...lookAtConntrack(),
     ...lookAtReversePath(),
-    ...lookAtForwarding(settings.value),
-    ...(isRoot ? lookAtFirewalls(settings.value, isGuarded() ? "on" : "off") : []),
+    ...lookAtForwarding(settings),
+    ...(isRoot ? lookAtFirewalls(settings, isGuarded() ? "on" : "off") : []),
   ];
 }
 

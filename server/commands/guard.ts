@@ -1,13 +1,12 @@
 import type { Command } from "commander";
 import { TockError } from "../../shared/errors.ts";
-import { err, ok, type Result, unwrap } from "../../shared/result.ts";
+import { ok, type Result, unwrap } from "../../shared/result.ts";
 import { callDaemon } from "../admin/client.ts";
 import { loadSettings } from "../config/load.ts";
 import type { Settings } from "../config/settings.ts";
 import type { GuardState } from "../core/firewall.ts";
-import { createFirewall } from "../firewall/create.ts";
 import { GuardWish } from "../guard-wish.ts";
-import { lastPlan } from "../last-plan.ts";
+import { keepLastGood, settingsToStart } from "../last-good.ts";
 import { sshSession } from "../sys/ssh-session.ts";
 import { Failures, json } from "../ui.ts";
 import { configFile, type Context, settingsOf } from "./context.ts";
@@ -15,7 +14,7 @@ import { alone } from "./guard-alone.ts";
 import { guardOff } from "./guard-off.ts";
 import { type OnFlags, startTrial, trialSeconds, warnOfNoWayBack } from "./guard-trial.ts";
 import { socketOf } from "./look.ts";
-import { settingsDespiteMistakes } from "./way-back.ts";
+import { settingsDespiteMistakes } from "../config/despite-mistakes.ts";
 
 /** `tockd guard on|off|status`: through the running daemon, or without one by itself. */
 export function addGuard(program: Command, context: Context): void {
@@ -49,6 +48,8 @@ Examples:
       const told = await callDaemon(settings.server.socket, "guard-on", undefined);
       const hasDaemon = told.ok || told.error.code !== "not-found";
       unwrap(hasDaemon ? told : alone(settings, (keeper) => keeper.on()));
+      // A daemon has kept it.
+      if (!hasDaemon) keepLastGood(configFile(command), settings);
       ui.out(flags.json === true ? json({ guard: "on", trial: null }) : "guard: on\n");
       if (hasDaemon) return flags.unchecked === true ? undefined : warnOfNoWayBack(settings, context);
       ui.note("tock: warning: no daemon is running, so no device can open\n");
@@ -103,15 +104,22 @@ Examples:
     .description("at boot, before the network: put the guard on if it was on; without that, do nothing")
     .addHelpText("after", "\nExample:\n  tockd guard restore   what tock-guard.service does\n")
     .action((_flags: unknown, command: Command) => {
-      const loaded = loadSettings(configFile(command));
-      const settings = loaded.ok ? loaded.value : settingsDespiteMistakes(configFile(command));
+      const file = configFile(command);
+      const start = settingsToStart(file);
+      const { settings, mistakes } = start.ok
+        ? start.value
+        : { settings: settingsDespiteMistakes(file), mistakes: start.error };
       const isOn = new GuardWish(settings.server.state).isOn;
-      if (!loaded.ok) {
-        // What was shut stays shut; the mistakes are told all the same.
-        if (isOn) unwrap(restoreLast(settings));
-        throw new Failures(loaded.error);
+      if (!start.ok && isOn) {
+        const message = `guard: ${file} cannot be used, and there is no last good configuration to go by`;
+        throw new Failures([
+          new TockError("firewall", message, "mend it, then: tockd guard restore"),
+          ...mistakes,
+        ]);
       }
+      // What was shut stays shut; the mistakes are told all the same.
       if (isOn) unwrap(alone(settings, (keeper) => keeper.restore()));
+      if (mistakes.length > 0) throw new Failures(mistakes);
       ui.out(isOn ? "guard: on\n" : "guard: not wanted, left off\n");
     });
   guard
@@ -136,22 +144,6 @@ Examples:
       );
       if (state !== "on") context.exitWith(1);
     });
-}
-
-/** The guard as it last was, where the configuration does not say what it should be. */
-function restoreLast(settings: Settings): Result<void> {
-  const last = lastPlan(settings.server.state);
-  if (last === undefined) {
-    const message = "guard: there is no record of what it kept shut, and the configuration has mistakes";
-    return err(new TockError("firewall", message, "mend the configuration, then: tockd guard restore"));
-  }
-  const firewall = createFirewall(last.backend, { log: () => undefined, now: () => performance.now() });
-  if (!firewall.ok) return firewall;
-  try {
-    return firewall.value.guardOn(last.plan);
-  } finally {
-    firewall.value.dispose();
-  }
 }
 
 function stateOf(

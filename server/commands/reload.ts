@@ -18,6 +18,7 @@ export function addReload(program: Command, { ui }: Context): void {
       `
 Everything takes effect, or, where there is a mistake, nothing. Users and services that are gone, or disabled, lose their
 grants. The state folder, the socket, the engine, the backend and [metrics] listen take a restart. SIGHUP does the same.
+A daemon that was started while the file had a mistake, and so goes by the last good configuration, takes the mended one so.
 
 Exit codes: 0 done, 1 could not be done, 2 the configuration has mistakes; the daemon goes on with the old one
 

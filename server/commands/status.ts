@@ -1,10 +1,11 @@
 import type { Command } from "commander";
+import { unwrap } from "../../shared/result.ts";
+import { lookAtDaemon } from "../admin/client.ts";
 import type { Status } from "../admin/methods.ts";
 import { roughly } from "../config/duration.ts";
 import { json } from "../ui.ts";
-import { loadSettings } from "../config/load.ts";
 import { configFile, type Context } from "./context.ts";
-import { look, SOCKET_FLAG } from "./look.ts";
+import { SOCKET_FLAG, socketOf, unusable } from "./look.ts";
 
 /** `tockd status`: how the running daemon fares. */
 export function addStatus(program: Command, context: Context): void {
@@ -19,19 +20,13 @@ export function addStatus(program: Command, context: Context): void {
       "\nExit codes: 0 all is well, 1 no daemon answers or something needs attention\n\nExample:\n  tockd status --json | jq .troubles\n",
     )
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
-      const status = await look(command, "status", undefined);
-      const troubles = [...mistakesIn(configFile(command)), ...troublesOf(status, context.now())];
+      const status = unwrap(await lookAtDaemon(socketOf(command, true), "status", undefined));
+      const mistake = status.fromLastGood ? undefined : unusable(configFile(command));
+      const troubles = [...(mistake === undefined ? [] : [mistake]), ...troublesOf(status, context.now())];
       ui.out(flags.json === true ? json({ ...status, troubles }) : statusText(status));
       if (flags.json !== true) for (const trouble of troubles) ui.note(`tock: warning: ${trouble}\n`);
       if (troubles.length > 0) context.exitWith(1);
     });
-}
-
-/** The daemon goes on without a file that has mistakes, until it is started again. */
-function mistakesIn(file: string): string[] {
-  const settings = loadSettings(file);
-  if (settings.ok || !settings.error.every(({ code }) => code === "config")) return [];
-  return [`${file} has mistakes: a daemon that is started again will not run; tockd check`];
 }
 
 /** Name and value, a line each. Used by `tockd top` as well. */
@@ -72,6 +67,11 @@ function openTo(networks: readonly string[]): [string, string][] {
 export function troublesOf(status: Status, now: number): string[] {
   const { guard, guardTrial, refusingUntil, trail } = status;
   return [
+    ...(status.fromLastGood
+      ? [
+          "the configuration could not be used at the start, and the last good one is: tockd check, then tockd reload",
+        ]
+      : []),
     ...(guard === "on" && !status.openable
       ? ["the guard is on and no device can open it: tockd device list, or tockd device add NAME/laptop"]
       : []),

@@ -60,7 +60,13 @@ export type AuditEvent =
       readonly state: "on" | "off" | "restored" | "trial" | "confirmed";
       readonly by: "command" | "start" | "watch" | "time";
     }
-  | { readonly kind: "started" | "stopped"; readonly version: string }
+  | {
+      readonly kind: "started";
+      readonly version: string;
+      /** What is wrong with the configuration file: the last good configuration is used instead. */
+      readonly mistakes?: readonly string[];
+    }
+  | { readonly kind: "stopped"; readonly version: string }
   | { readonly kind: "reloaded"; readonly changed: readonly string[] }
   | { readonly kind: "reload-failed"; readonly mistakes: readonly string[] }
   | { readonly kind: "drops"; readonly counts: Readonly<Record<string, number>>; readonly lost: number };
@@ -79,10 +85,11 @@ export function isAlarm(event: AuditEvent): boolean {
       return event.by === "watch" || event.by === "time";
     case "reload-failed":
       return true;
+    case "started":
+      return event.mistakes !== undefined;
     case "granted":
     case "closed":
     case "ended":
-    case "started":
     case "stopped":
     case "reloaded":
     case "refused":

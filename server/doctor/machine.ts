@@ -114,6 +114,14 @@ export function lookAtListeners({ services }: Settings): Finding[] {
 /** What the running daemon says of itself. */
 export function lookAtDaemon(status: Status, now: number): Finding[] {
   const findings = [fine("daemon", `runs, version ${status.version}`)];
+  if (status.fromLastGood)
+    findings.push(
+      warn(
+        "daemon",
+        "the configuration could not be used at its start, and the last good one is",
+        "tockd check, then tockd reload",
+      ),
+    );
   if (status.guard === "on" && !status.openable)
     findings.push(
       fail(

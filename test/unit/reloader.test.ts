@@ -6,9 +6,12 @@ import { err } from "../../shared/result.ts";
 test("after a reload that ended in an exception the next one reads the configuration again", async () => {
   let reads = 0;
   const reloader = new Reloader({
-    reread: () => {
-      if (++reads === 1) throw new Error("EMFILE");
-      return err([new TockError("config", "a mistake")]);
+    source: {
+      mistakes: [],
+      reread: () => {
+        if (++reads === 1) throw new Error("EMFILE");
+        return err([new TockError("config", "a mistake")]);
+      },
     },
     emit: () => undefined,
   } as unknown as ReloaderParts);

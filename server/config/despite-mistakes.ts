@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { parseSettings } from "../config/parse.ts";
-import type { Settings } from "../config/settings.ts";
+import { parseSettings } from "./parse.ts";
+import type { Settings } from "./settings.ts";
 
 /** The keys that say where the guard's state and daemon are, as `tockd init` writes them. */
 const PLACES = /^[ \t]*(state|socket)[ \t]*=[ \t]*"([^"\\]+)"/gm;
