@@ -1,15 +1,20 @@
 import { connect } from "node:net";
 import { type ErrorCode, TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
+import { listenerOf } from "../sys/listener.ts";
 import { type LOOKING, type Method, type Methods, viewSocket } from "./methods.ts";
 
 type Line =
   | { readonly value: unknown }
   | { readonly error: { code: ErrorCode; message: string; hint?: string } };
 
+/** Longer than the daemon waits for a program of the firewall. */
+const PATIENCE_MS = 30_000;
+
 /**
- * Calls the running daemon. `not-found` where none is running, `permission` where the socket is not for this user.
- * `onLine` gets what the daemon sends before its answer.
+ * Calls the running daemon. `not-found` where none is running, `permission` where the socket is not for this user, `no-reply`
+ * where nothing comes for {@link PATIENCE_MS}. `onLine` gets what the daemon sends before its answer; who gives a signal sees
+ * himself to it that the wait ends.
  */
 export function callDaemon<M extends Method>(
   path: string,
@@ -25,11 +30,22 @@ export function callDaemon<M extends Method>(
     };
     const socket = connect(path, () => socket.write(`${JSON.stringify({ method, params })}\n`));
     socket.setEncoding("utf8");
+    const giveUp = (): void => {
+      const seconds = PATIENCE_MS / 1000;
+      const pid = listenerOf(path);
+      const which = pid === undefined ? "" : `; it is process ${pid}: kill -KILL ${pid}`;
+      const hint = `does it hang? what was asked may still be done when it goes on. Start it anew${which}; tockd guard off works without it`;
+      fail("no-reply", `the daemon on ${path} gave no answer for ${seconds} s`, hint);
+      socket.destroy();
+    };
+    const limit = signal === undefined ? setTimeout(giveUp, PATIENCE_MS) : undefined;
+    socket.once("close", () => clearTimeout(limit));
     signal?.addEventListener("abort", () => {
       socket.destroy();
       resolve(ok(undefined as Methods[M]["value"]));
     });
     socket.on("data", (text: string) => {
+      limit?.refresh();
       received += text;
       for (let end = received.indexOf("\n"); end >= 0; end = received.indexOf("\n")) {
         const line = JSON.parse(received.slice(0, end)) as Line;

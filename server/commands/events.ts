@@ -58,7 +58,7 @@ Examples:
         "events",
         { ...query, follow: flags.follow === true },
         (line) => print((line as { readonly event: Line }).event),
-        interrupt.signal,
+        flags.follow === true ? interrupt.signal : undefined,
       );
       process.off("SIGINT", stop).off("SIGTERM", stop);
       if (told.ok) return;

@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Server } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { callDaemon, lookAtDaemon } from "../../../server/admin/client.ts";
 import { LOOKING, viewSocket } from "../../../server/admin/methods.ts";
 import { serveAdmin } from "../../../server/admin/server.ts";
@@ -47,6 +47,23 @@ describe("the sockets", () => {
     expect(await lookAtDaemon(path, "grants", undefined)).toMatchObject({
       ok: false,
       error: { code: "permission" },
+    });
+  });
+
+  test("a daemon that hangs is waited for no longer than the time for an answer", async () => {
+    const path = join(scratch(), "tockd.sock");
+    const silent = createServer();
+    closing(silent.listen(path));
+    await once(silent, "listening");
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const told = callDaemon(path, "guard-on", undefined);
+    const [caller] = (await once(silent, "connection")) as [Socket];
+    await once(caller, "data");
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect(await told).toMatchObject({
+      ok: false,
+      error: { code: "no-reply", hint: expect.stringContaining(`kill -KILL ${process.pid}`) as string },
     });
   });
 
