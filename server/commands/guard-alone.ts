@@ -1,6 +1,8 @@
 import { TockError } from "../../shared/errors.ts";
 import { err, type Result } from "../../shared/result.ts";
 import type { Settings } from "../config/settings.ts";
+import type { Firewall } from "../core/firewall.ts";
+import { createFirewall } from "../firewall/create.ts";
 import { openFirewall } from "../firewalls.ts";
 import { GuardKeeper } from "../guard-keeper.ts";
 import { GuardWish } from "../guard-wish.ts";
@@ -19,4 +21,24 @@ export function alone<T>(settings: Settings, body: (keeper: GuardKeeper) => Resu
   } finally {
     firewall.dispose();
   }
+}
+
+const BACKENDS = [
+  { name: "nftables" },
+  { name: "iptables", variant: "-nft" },
+  { name: "iptables", variant: "-legacy" },
+] as const;
+
+/** Another backend than the configured one whose guard stands, be it whole or not: no grant of this one's gets past it. */
+export function otherGuard(settings: Settings): Firewall["name"] | undefined {
+  const { backend } = settings.firewall;
+  const stands = ({ name, ...variant }: (typeof BACKENDS)[number]): boolean => {
+    const opened = createFirewall(name, { ...variant, log: () => undefined, now: () => performance.now() });
+    if (!opened.ok) return false;
+    const state = opened.value.guardState(guardPlanOf(settings));
+    opened.value.dispose();
+    // A machine without its programs has no guard of theirs.
+    return state.ok && state.value !== "off";
+  };
+  return BACKENDS.find((each) => each.name !== backend && stands(each))?.name;
 }

@@ -10,7 +10,7 @@ import { keepLastGood, settingsToStart } from "../last-good.ts";
 import { sshSession } from "../sys/ssh-session.ts";
 import { Failures, json } from "../ui.ts";
 import { configFile, type Context, settingsOf } from "./context.ts";
-import { alone } from "./guard-alone.ts";
+import { alone, otherGuard } from "./guard-alone.ts";
 import { guardOff } from "./guard-off.ts";
 import { type OnFlags, startTrial, trialSeconds, warnOfNoWayBack } from "./guard-trial.ts";
 import { socketOf } from "./look.ts";
@@ -124,14 +124,16 @@ Examples:
     });
   guard
     .command("status")
-    .description("on, off or damaged, as the kernel has it; exit code 1 unless it is on")
+    .description("on, off or damaged, as the kernel has it; exit code 1 unless it is on, and alone")
     .option("--json", "print JSON")
     .addHelpText(
       "after",
       '\nExamples:\n  tockd guard status\n  tockd guard status >/dev/null || echo "the ports may be open"\n',
     )
     .action((flags: { json?: boolean }, command: Command) => {
-      const { state, trial, allow } = unwrap(stateOf(settingsOf(command)));
+      const settings = settingsOf(command);
+      const { state, trial, allow } = unwrap(stateOf(settings));
+      const other = otherGuard(settings);
       const left =
         trial === undefined
           ? ""
@@ -139,10 +141,18 @@ Examples:
       const always = allow.length === 0 ? "" : `open without a grant to: ${allow.join(", ")}\n`;
       ui.out(
         flags.json === true
-          ? json({ guard: state, trial: trial ?? null, allow })
+          ? json({ guard: state, trial: trial ?? null, allow, other: other ?? null })
           : `guard: ${state}${left}\n${always}`,
       );
-      if (state !== "on") context.exitWith(1);
+      if (other !== undefined && flags.json !== true) {
+        ui.note(
+          `tock: warning: a guard of ${other} stands, and the configuration names ${settings.firewall.backend}\n`,
+        );
+        ui.note(
+          "tock: hint: restart the daemon, and where it is still there: tockd guard on takes its place, tockd guard off takes it out\n",
+        );
+      }
+      if (state !== "on" || other !== undefined) context.exitWith(1);
     });
 }
 

@@ -1,0 +1,27 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Lab } from "../lab/lab.ts";
+import { BACKENDS, TockServer } from "../lab/tock-server.ts";
+
+/** After a switch of the backend: the guard of the other one is in the kernel still, and what there is of the new one says nothing of it. */
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await Lab.create();
+});
+afterAll(() => lab[Symbol.asyncDispose]());
+
+test.each(BACKENDS)(
+  "guard status tells that a guard of %s stands where the other backend is configured",
+  async (backend) => {
+    const [host] = await lab.hosts(`server-${backend.slice(0, 3)}`);
+    const server = await TockServer.create(host, { backend });
+    expect(await server.must("guard", "status")).toBe("guard: on\n");
+    await server.configure({ backend: backend === "iptables" ? "nftables" : "iptables" });
+    const { code, stdout, stderr } = await server.command("guard", "status");
+    expect([code, stdout]).toEqual([1, "guard: off\n"]);
+    expect(stderr).toContain(`a guard of ${backend} stands`);
+    await server.must("guard", "on");
+    const taken = await server.command("guard", "status");
+    expect(taken).toMatchObject({ code: 0, stdout: "guard: on\n", stderr: "" });
+  },
+);
