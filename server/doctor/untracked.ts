@@ -6,8 +6,13 @@ export function untracked({ iptables, nft }: Firewalls, packet: Packet): string[
   const raw = iptables
     .filter(({ family }) => family === packet.family)
     .flatMap(({ tables }) => [...(tables.get("raw")?.chains.values() ?? [])].flat())
-    .filter(({ text, chain }) => chain !== "OUTPUT" && / -j (NOTRACK|CT .*--notrack)/.test(text));
+    .filter(({ text, chain }) => chain !== "OUTPUT" && / -j (NOTRACK|CT .*--notrack)/.test(bare(text)));
   const own = [...nft.chains.values()].flat().filter(({ text }) => /\bnotrack$/.test(text));
   const isAbout = ({ judge }: Rule): boolean => judge(packet).match !== "none";
   return [...raw, ...own].filter(isAbout).map(({ text }) => text);
+}
+
+/** Without what is in quotes: comments. */
+function bare(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"/g, "");
 }

@@ -406,6 +406,10 @@ describe("rules that switch connection tracking off", () => {
   const raw = (rule: string): string => ["*raw", ":PREROUTING ACCEPT [0:0]", rule, "COMMIT"].join("\n");
   test.each([
     ["-A PREROUTING -p tcp -m tcp --dport 22 -j NOTRACK", 1],
+    [
+      '-A PREROUTING -p tcp -m tcp --dport 22 -m comment --comment "no \\" -j NOTRACK here" -j MARK --set-xmark 0x1/0xffffffff',
+      0,
+    ],
     ["-A PREROUTING -p tcp -m tcp --dport 22 -j CT --notrack", 1],
     ["-A PREROUTING -i eth0 -j CT --notrack", 1],
     ["-A PREROUTING -i lo -j CT --notrack", 0],
