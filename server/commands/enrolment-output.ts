@@ -71,8 +71,10 @@ export function printEnrolment(
     return;
   }
   const both = flags.qr === flags.link;
-  if (both || flags.qr) printQr(link, ui);
-  if (both || flags.link) ui.out(`${link}\n`);
+  const again = `tockd device rotate ${enrolment.device} --qr`;
+  const isShown = (both || flags.qr === true) && printQr(link, again, ui);
+  // It is shown this once, in one way or the other.
+  if (both || !isShown) ui.out(`${link}\n`);
   ui.note(`\n${enrolment.device} may open ${services.join(", ")} on ${enrolment.server}\n`);
   ui.note(
     page === undefined

@@ -7,8 +7,11 @@ const BORDER = 4;
 /** What version 40 holds at level L. */
 const MOST_BYTES = 2953;
 
-/** A QR code of half blocks, dark on light on every terminal that has colours. Says so where the terminal is too narrow. */
-export function printQr(text: string, ui: Ui): void {
+/**
+ * A QR code of half blocks, dark on light on every terminal that has colours. A terminal that is too narrow would break its
+ * lines: there it is left out, and it is said what makes another one. Gives whether it was printed.
+ */
+export function printQr(text: string, again: string, ui: Ui): boolean {
   if (text.length > MOST_BYTES) {
     throw new TockError(
       "invalid",
@@ -18,10 +21,14 @@ export function printQr(text: string, ui: Ui): void {
   }
   const options = { ecc: "L", border: BORDER } as const;
   const { size } = encode(text, options);
+  if (ui.columns !== undefined && ui.columns < size) {
+    ui.note(`tock: warning: no QR code: it is ${size} columns wide, the terminal ${ui.columns}\n`);
+    ui.note(
+      `tock: hint: use the text below; or make the window wider, or its letters smaller, and then: ${again}\n`,
+    );
+    return false;
+  }
   const lines = renderUnicodeCompact(text, options).split("\n");
   ui.out(`${lines.map((line) => (ui.colour ? `\x1b[97;40m${line}\x1b[0m` : line)).join("\n")}\n`);
-  if (ui.columns !== undefined && ui.columns < size) {
-    ui.note(`tock: warning: the QR code is ${size} columns wide, the terminal ${ui.columns}\n`);
-    ui.note("tock: hint: make the window wider or its letters smaller, or use the link\n");
-  }
+  return true;
 }

@@ -42,8 +42,9 @@ export function addUserOtp(parent: Command, context: Context): void {
       const uri = otpUri(secret, name, settings.server.name);
       if (flags.json) return ui.out(json({ user: name, uri }));
       const both = flags.qr === flags.uri;
-      if (both || flags.qr) printQr(uri, ui);
-      if (both || flags.uri) ui.out(`${uri}\n`);
+      const again = `tockd user otp remove ${name} && tockd user otp add ${name}`;
+      const isShown = (both || flags.qr === true) && printQr(uri, again, ui);
+      if (both || !isShown) ui.out(`${uri}\n`);
       ui.note(`\nscan it with an authenticator app; it is not shown again\n`);
       if (!isAsked(user, settings)) {
         ui.note(

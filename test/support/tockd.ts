@@ -17,13 +17,17 @@ export interface Ran {
 }
 
 /** Runs one command of tockd in this process, with everything that the program itself does but its real clock. */
-export async function tockd(args: readonly string[], now: UnixMillis = NOON): Promise<Ran> {
+export async function tockd(
+  args: readonly string[],
+  now: UnixMillis = NOON,
+  columns: number | undefined = undefined,
+): Promise<Ran> {
   const printed = { out: "", note: "" };
   const code = await main(args, {
     ui: {
       out: (text) => void (printed.out += text),
       note: (text) => void (printed.note += text),
-      columns: undefined,
+      columns,
       colour: false,
     },
     now: () => now,

@@ -147,6 +147,27 @@ describe("tockd device add", () => {
   );
 });
 
+describe("on a terminal that is too narrow for a QR code", () => {
+  const narrow = (...args: string[]): Promise<Ran> => tockd([...args, "--config", config], NOON, 40);
+
+  test.each([["--qr"], []])(
+    "tockd device add (%s) leaves it out, and the link is there in any case",
+    async (...flags) => {
+      const { out, note } = await narrow("device", "add", "alice/phone", ...flags);
+      expect(unwrap(decodeEnrolment(out)).device).toBe("alice/phone");
+      expect(note).toMatch(
+        /^tock: warning: no QR code: it is \d+ columns wide, the terminal 40\ntock: hint: .*tockd device rotate alice\/phone --qr\n/,
+      );
+    },
+  );
+
+  test("tockd user otp add does the same", async () => {
+    const { out, note } = await narrow("user", "otp", "add", "alice", "--qr");
+    expect(out).toMatch(/^otpauth:\/\/\S+\n$/);
+    expect(note).toMatch(/no QR code/);
+  });
+});
+
 describe("tockd device list and show", () => {
   test("an empty list says how to begin", async () => {
     expect(await run("device", "list")).toEqual({
