@@ -17,11 +17,7 @@ export interface Ran {
 }
 
 /** Runs one command of tockd in this process, with everything that the program itself does but its real clock. */
-export async function tockd(
-  args: readonly string[],
-  now: UnixMillis = NOON,
-  columns: number | undefined = undefined,
-): Promise<Ran> {
+export async function tockd(args: readonly string[], now: UnixMillis = NOON, columns?: number): Promise<Ran> {
   const printed = { out: "", note: "" };
   const code = await main(args, {
     ui: {
