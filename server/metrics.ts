@@ -152,9 +152,9 @@ export class Metrics {
       () => sources.clock()?.offset,
     );
     gauge("tock_clock_max_error_seconds", "What the clock may be off by", () => sources.clock()?.maxError);
-    gauge("process_start_time_seconds", "Unix time of the start", () =>
-      Math.floor(Date.now() / 1000 - process.uptime()),
-    );
+    // Worked out once: a clock that is set, or a rounding, would look like a restart.
+    const started = Math.floor(Date.now() / 1000 - process.uptime());
+    gauge("process_start_time_seconds", "Unix time of the start", () => started);
     gauge("process_resident_memory_bytes", "Memory in use", () => process.memoryUsage.rss());
     new Gauge({ name: "tock_build_info", help: "The version", labelNames: ["version"], registers }).set(
       { version: sources.version },
