@@ -6,7 +6,7 @@ import { lack } from "./root.ts";
 /**
  * Ends the run with the names of the tests that were skipped and one line `N passed, N failed[, N skipped]`.
  * A file or suite that fails outside its tests, and an error nobody caught, each count as one failure.
- * The failed tests and those that needed another try are named last, where a cut log still shows them.
+ * The failed tests and those that needed another try are named last, with the first thing that went wrong, where a cut log still shows them.
  * With TEST_SUMMARY=FILE the counts are written there as JSON instead, for a script that has a line of its own.
  */
 export default class SummaryReporter implements Reporter {
@@ -26,13 +26,14 @@ export default class SummaryReporter implements Reporter {
       for (const suite of module.children.allSuites()) counts.failed += suite.errors().length;
       for (const test of module.children.allTests()) {
         const { state } = test.result();
-        if (test.diagnostic()?.flaky === true) again.push(`  ${module.relativeModuleId}: ${test.fullName}`);
+        const [first] = test.result().errors ?? [];
+        const why = (first?.message ?? "").split("\n")[0]?.slice(0, 200);
+        const what = `  ${module.relativeModuleId}: ${test.fullName}\n    ${why}`;
+        if (test.diagnostic()?.flaky === true) again.push(what);
         if (state === "passed") counts.passed++;
         else if (state === "failed") {
           counts.failed++;
-          const [first] = test.result().errors ?? [];
-          const why = (first?.message ?? "").split("\n")[0]?.slice(0, 200);
-          broken.push(`  ${module.relativeModuleId}: ${test.fullName}\n    ${why}`);
+          broken.push(what);
         } else {
           counts.skipped++;
           skipped.push(`  ${module.relativeModuleId}: ${test.fullName}`);

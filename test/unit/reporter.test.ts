@@ -27,6 +27,10 @@ const files = {
     import { test } from "vitest";
     test("good", () => { void Promise.reject(new Error("nobody caught this")); });`,
   good: `import { test } from "vitest"; test("good", () => {});`,
+  again: `
+    import { test } from "vitest";
+    let tries = 0;
+    test("flaky", { retry: 1 }, () => { if (tries++ === 0) throw new Error("only at first"); });`,
 };
 for (const [name, text] of Object.entries(files)) write(`${name}.test.ts`, text);
 
@@ -50,6 +54,11 @@ test.each([
   const result = await run(name);
   expect(result.stdout.trimEnd().split("\n").at(-1)).toBe(line);
   expect(result.code).toBe(code);
+});
+
+test("a test that needed another try is named, with what went wrong before", async () => {
+  const { stdout } = await run("again");
+  expect(stdout).toContain("Passed only when tried again:\n  again.test.ts: flaky\n    only at first\n");
 });
 
 test("skipped tests are named, and the counts can go to a file", async () => {
