@@ -175,7 +175,9 @@ describe.each(BACKENDS)("%s", (backend) => {
 
   test("all ports ascending and descending, by both protocols, open nothing and are not answered", async () => {
     const ascending = Array.from({ length: LAST - FIRST + 1 }, (_, index) => FIRST + index);
-    await using capture = await Capture.start(scene.server);
+    // Of 80,000 frames only the server's own, so that none is lost; and no late word of a connection that was opened before.
+    const answers = `ether src ${scene.server.mac} and not tcp src port 22`;
+    await using capture = await Capture.start(scene.server, answers);
     await eachFamily(async (family) => {
       for (const ports of [ascending, ascending.toReversed()]) {
         await knock(scene.stranger, family, ports, "tcp");

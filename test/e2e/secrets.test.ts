@@ -140,7 +140,8 @@ test("a lab in which a secret shows is not taken down in silence", async () => {
   const { secret } = unwrap(decodeEnrolment(await daemon.addDevice("alice/laptop")));
   const text = Buffer.from(secret.expose()).toString("base64url");
   await server.start(["sh", "-c", `echo oops ${text}; exec sleep 60`]).waitFor(/oops/);
+  // One secret in four has neither - nor _ in it, and is base64 as well.
   await expect(lab[Symbol.asyncDispose]()).rejects.toThrow(
-    /^secrets show:\nsecret 0 in base64url: output of ip /,
+    /^secrets show:\nsecret 0 in base64(url)?: output of ip /,
   );
 });
