@@ -54,6 +54,12 @@ export function writePrivate(path: string, text: string): void {
   syncFolder(folder);
 }
 
+/** Gives a file another name, in one step that survives a loss of power; what had that name is gone. */
+export function movePrivate(from: string, to: string): void {
+  renameSync(from, to);
+  syncFolder(dirname(to));
+}
+
 /** Removes a file for good; false where there was none. */
 export function removePrivate(path: string): boolean {
   const there = removeIfThere(path);

@@ -8,6 +8,7 @@ import { withLock } from "./lock.ts";
 import {
   checkPrivateFolder,
   makePrivateFolder,
+  movePrivate,
   readPrivate,
   removePrivate,
   writePrivate,
@@ -60,7 +61,7 @@ export class ProfileStore {
     makePrivateFolder(this.#folder);
     await withLock(this.#lock, () => {
       if (readPrivate(this.pathOf(profile.name)) !== undefined) {
-        const hint = `choose another with --name, or run tock forget ${profile.name} first`;
+        const hint = "choose another with --name; --replace keeps this one until the new one is enrolled";
         throw new TockError("exists", `profile ${profile.name} exists already`, hint);
       }
       writePrivate(this.pathOf(profile.name), encodeProfile(profile));
@@ -75,6 +76,12 @@ export class ProfileStore {
       if (after !== before) writePrivate(this.pathOf(name), encodeProfile(after));
       return after;
     });
+  }
+
+  /** Puts a profile in the place of another one, in one step. */
+  async move(from: string, to: string): Promise<void> {
+    this.assertThere(from);
+    await withLock(this.#lock, () => movePrivate(this.pathOf(from), this.pathOf(to)));
   }
 
   /** Throws where there is no profile of this name; one that is damaged is there. */

@@ -8,6 +8,7 @@ import { readEnrolment } from "../link-input.ts";
 import { mannerOf, SENDING } from "../options.ts";
 import { chosenVault, PROTECTION } from "../protection.ts";
 import { ProfileStore } from "../profile-store.ts";
+import { Replacement } from "../replace-profile.ts";
 import { clockError, failure, isDone, targetsJson, warnOfClock } from "../report.ts";
 import { type Outcome, Session } from "../session.ts";
 import { EXIT, exitCodeOf, type Ui } from "../ui.ts";
@@ -15,6 +16,7 @@ import { family } from "../values.ts";
 
 const OPTIONS = {
   name: { value: "profile", help: "what to call it; otherwise the name that the server gives itself" },
+  replace: { help: "take the place of the profile of that name, which stays until the new one is enrolled" },
   ...PROTECTION,
   ...SENDING,
 } as const satisfies Options;
@@ -30,18 +32,27 @@ the link opens nothing any more. Where the server cannot be reached, that happen
   ],
   examples: [
     ["tock enroll -", "type or paste the link; nobody sees it"],
+    ["tock enroll - --replace", "a new link for a server that there is a profile of"],
     ["wl-paste | tock enroll - --name home", "take it from the clipboard, and call the profile home"],
   ],
   async run({ given, words }, ui) {
     const only = family(given);
     const enrolment = await readEnrolment(words[0] ?? "", ui);
-    const session = await makeProfile(enrolment, given.name ?? enrolment.server, given);
-    if (enrolment.isStatic) return tellEnrolled(session, "static", undefined, ui);
-    const manner = mannerOf(session, given);
-    const outcome = await ask(session, { type: "ping" }, await session.targets(only), manner);
-    if (isDone(outcome)) return tellEnrolled(session, "rotated", outcome, ui);
-    if (outcome.best === undefined) return tellUnfinished(session, outcome, ui);
-    return refused(session, outcome, ui);
+    const name = given.name ?? enrolment.server;
+    const old = given.replace === true ? Replacement.of(name, enrolment) : undefined;
+    await old?.prepare(enrolment, given);
+    const session = await makeProfile(enrolment, old?.draft ?? name, given);
+    const outcome = enrolment.isStatic
+      ? undefined
+      : await ask(session, { type: "ping" }, await session.targets(only), mannerOf(session, given));
+    if (outcome === undefined || isDone(outcome)) {
+      const wasSealed = (await old?.finish()) === true;
+      if (wasSealed && given.passphrase !== true && given.keyring !== true)
+        ui.warn(`the old profile was sealed, and this one is not: tock protect ${name}`);
+      return tellEnrolled(session, name, outcome, ui);
+    }
+    if (outcome.best === undefined) return tellUnfinished(session, outcome, old, ui);
+    return refused(session, outcome, old, ui);
   },
 });
 
@@ -65,46 +76,51 @@ async function makeProfile(
   return Session.of(store, profile, vault);
 }
 
-function facts(session: Session, outcome: Outcome | undefined): object {
-  const { name, info } = session.profile;
+function facts(session: Session, outcome: Outcome | undefined, name = session.profile.name): object {
+  const { info } = session.profile;
   const services = info.services.map((service) => service.name);
   const targets = outcome === undefined ? [] : targetsJson(outcome);
   return { profile: name, server: info.server, device: info.device, services, targets };
 }
 
-function tellEnrolled(
-  session: Session,
-  result: "static" | "rotated",
-  outcome: Outcome | undefined,
-  ui: Ui,
-): number {
-  const { name, info } = session.profile;
+function tellEnrolled(session: Session, name: string, outcome: Outcome | undefined, ui: Ui): number {
+  const { info } = session.profile;
   ui.success(`enrolled ${info.device} at ${info.server}, as profile ${name}`);
   ui.line(`services: ${info.services.map((service) => service.name).join(", ")}`);
   ui.line(`try: tock open ${name}`);
-  ui.data({ ok: true, result, ...facts(session, outcome) });
+  const result = outcome === undefined ? "static" : "rotated";
+  ui.data({ ok: true, result, ...facts(session, outcome, name) });
   if (outcome !== undefined) warnOfClock(ui, clockError(outcome));
   return EXIT.ok;
 }
 
+function stays(old: Replacement | undefined, then = ""): string {
+  return old === undefined ? "" : `. Profile ${old.name} stays as it was${then}`;
+}
+
 /** The profile stays: its first use ends the enrolment. */
-function tellUnfinished(session: Session, outcome: Outcome, ui: Ui): number {
+function tellUnfinished(session: Session, outcome: Outcome, old: Replacement | undefined, ui: Ui): number {
   const { name, info } = session.profile;
   const error = failure(outcome, session);
   const message = info.replies ? error.message : `sent, but ${name} never answers, so nothing confirms it`;
-  const hint = `profile ${name} is kept, and its first use ends the enrolment; until then the link stays a secret`;
+  const hint = `profile ${name} is kept, and its first use ends the enrolment; until then the link stays a secret${stays(old, "; the same command once more puts the new one in its place (--replace)")}`;
   const unfinished = new TockError(error.code, `enrolment not finished: ${message}`, hint);
   ui.error(unfinished, facts(session, outcome));
   return exitCodeOf(unfinished);
 }
 
 /** The server knows the link and says no. A profile that can do nothing is not kept. */
-async function refused(session: Session, outcome: Outcome, ui: Ui): Promise<number> {
+async function refused(
+  session: Session,
+  outcome: Outcome,
+  old: Replacement | undefined,
+  ui: Ui,
+): Promise<number> {
   const { name, info } = session.profile;
   if (session.keys.enrolling && session.keys.next?.acknowledged !== true) await session.store.remove(name);
   const hint =
     "each link works once: if you have not used it before, somebody else may have. Tell the administrator, who can " +
-    `remove ${info.device} and make a new link`;
+    `remove ${info.device} and make a new link${stays(old)}`;
   const result = outcome.best?.reply.result;
   const error = new TockError(
     "refused",
