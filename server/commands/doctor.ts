@@ -1,10 +1,13 @@
 import type { Command } from "commander";
 import { lookAtDaemon as askDaemon } from "../admin/client.ts";
 import { loadSettings } from "../config/load.ts";
+import { ok, type Result } from "../../shared/result.ts";
+import type { Behind } from "../doctor/advice.ts";
 import { lookAtAddresses } from "../doctor/addresses.ts";
 import { type Finding, fail, fine } from "../doctor/finding.ts";
 import { lookAtFirewalls } from "../doctor/firewalls.ts";
 import { lookAtForwarding } from "../doctor/forwarding.ts";
+import { lookAtGuard, tellOther } from "../doctor/guard.ts";
 import {
   lookAtClock,
   lookAtConntrack,
@@ -17,7 +20,7 @@ import { lastGood } from "../last-good.ts";
 import { plain } from "../log.ts";
 import { json } from "../ui.ts";
 import { type Context, configFile } from "./context.ts";
-import { alone } from "./guard-alone.ts";
+import { type GuardLook, lookAlone, otherGuard } from "./guard-alone.ts";
 
 const SIGNS = { ok: "ok  ", warn: "warn", fail: "FAIL" } as const;
 const COLOURS = { ok: 32, warn: 33, fail: 31 } as const;
@@ -53,14 +56,15 @@ async function examine(file: string, context: Context): Promise<Finding[]> {
     ? lookAtDaemon(status.value, context.now())
     : [fail("daemon", status.error.message, status.error.hint ?? "look at its log")];
   const isRoot = process.geteuid?.() === 0;
-  const isGuarded = (): boolean => {
-    if (status.ok) return status.value.guard === "on";
-    const own = alone(settings, (keeper) => keeper.state);
-    return own.ok && own.value === "on";
-  };
+  const guard = status.ok
+    ? ok({ state: status.value.guard, trial: status.value.guardTrial ?? undefined })
+    : lookAlone(settings);
+  const other = isRoot ? otherGuard(settings) : undefined;
   return [
     ...mistakes,
     ...daemon,
+    ...(guard.ok ? lookAtGuard(guard.value, context.now()) : []),
+    ...(other === undefined ? [] : [tellOther(other)]),
     ...lookAtClock(),
     ...lookAtState(settings),
     ...(await lookAtAddresses(settings)),
@@ -68,8 +72,14 @@ async function examine(file: string, context: Context): Promise<Finding[]> {
     ...lookAtConntrack(),
     ...lookAtReversePath(),
     ...lookAtForwarding(settings),
-    ...(isRoot ? lookAtFirewalls(settings, isGuarded() ? "on" : "off") : []),
+    ...(isRoot ? lookAtFirewalls(settings, behind(guard)) : []),
   ];
+}
+
+/** What advice for the machine's own firewall may count on. */
+function behind(guard: Result<Pick<GuardLook, "state" | "trial">>): Behind {
+  if (!guard.ok || guard.value.state !== "on") return "off";
+  return guard.value.trial === undefined ? "on" : "trial";
 }
 
 function lineOf({ name, state, message, hint, run = [] }: Finding, colour: boolean): string {

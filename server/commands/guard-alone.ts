@@ -1,7 +1,7 @@
 import { TockError } from "../../shared/errors.ts";
-import { err, type Result } from "../../shared/result.ts";
+import { err, ok, type Result } from "../../shared/result.ts";
 import type { Settings } from "../config/settings.ts";
-import type { Firewall } from "../core/firewall.ts";
+import type { Firewall, GuardState } from "../core/firewall.ts";
 import { createFirewall } from "../firewall/create.ts";
 import { openFirewall } from "../firewalls.ts";
 import { GuardKeeper } from "../guard-keeper.ts";
@@ -21,6 +21,21 @@ export function alone<T>(settings: Settings, body: (keeper: GuardKeeper) => Resu
   } finally {
     firewall.dispose();
   }
+}
+
+/** How the guard stands, as the kernel has it. */
+export interface GuardLook {
+  readonly state: GuardState;
+  /** Seconds until a guard on trial takes itself off. */
+  readonly trial: number | undefined;
+  readonly allow: readonly string[];
+}
+
+export function lookAlone(settings: Settings): Result<GuardLook> {
+  return alone(settings, (keeper) => {
+    const { state } = keeper;
+    return state.ok ? ok({ state: state.value, trial: keeper.trialSeconds, allow: keeper.allow }) : state;
+  });
 }
 
 const BACKENDS = [

@@ -1,16 +1,16 @@
 import type { Command } from "commander";
 import { TockError } from "../../shared/errors.ts";
-import { ok, type Result, unwrap } from "../../shared/result.ts";
+import { unwrap } from "../../shared/result.ts";
 import { callDaemon } from "../admin/client.ts";
 import { loadSettings } from "../config/load.ts";
 import type { Settings } from "../config/settings.ts";
-import type { GuardState } from "../core/firewall.ts";
 import { GuardWish } from "../guard-wish.ts";
 import { keepLastGood, settingsToStart } from "../last-good.ts";
 import { sshSession } from "../sys/ssh-session.ts";
+import { startCommand } from "../sys/units.ts";
 import { Failures, json } from "../ui.ts";
 import { configFile, type Context, settingsOf } from "./context.ts";
-import { alone, otherGuard } from "./guard-alone.ts";
+import { alone, lookAlone, otherGuard } from "./guard-alone.ts";
 import { guardOff } from "./guard-off.ts";
 import { type OnFlags, startTrial, trialSeconds, warnOfNoWayBack } from "./guard-trial.ts";
 import { socketOf } from "./look.ts";
@@ -53,7 +53,7 @@ Examples:
       ui.out(flags.json === true ? json({ guard: "on", trial: null }) : "guard: on\n");
       if (hasDaemon) return flags.unchecked === true ? undefined : warnOfNoWayBack(settings, context);
       ui.note("tock: warning: no daemon is running, so no device can open\n");
-      ui.note("tock: hint: start it with tockd run; tockd guard off opens the ports again\n");
+      ui.note(`tock: hint: start it: ${startCommand()}; tockd guard off opens the ports again\n`);
     });
   guard
     .command("confirm")
@@ -132,7 +132,7 @@ Examples:
     )
     .action((flags: { json?: boolean }, command: Command) => {
       const settings = settingsOf(command);
-      const { state, trial, allow } = unwrap(stateOf(settings));
+      const { state, trial, allow } = unwrap(lookAlone(settings));
       const other = otherGuard(settings);
       const left =
         trial === undefined
@@ -154,13 +154,4 @@ Examples:
       }
       if (state !== "on" || other !== undefined) context.exitWith(1);
     });
-}
-
-function stateOf(
-  settings: Settings,
-): Result<{ state: GuardState; trial: number | undefined; allow: readonly string[] }> {
-  return alone(settings, (keeper) => {
-    const { state } = keeper;
-    return state.ok ? ok({ state: state.value, trial: keeper.trialSeconds, allow: keeper.allow }) : state;
-  });
 }

@@ -10,7 +10,7 @@ export interface Advice {
 }
 
 /** The guard that stands in the way of whom the advice would let in; `none`: what it is about is for everybody. */
-export type Behind = "on" | "off" | "none";
+export type Behind = "on" | "trial" | "off" | "none";
 
 const STAYS = "the guard stays in the way: only those with a grant get through";
 const LASTS = "and put it where it lasts over a restart";
@@ -25,6 +25,8 @@ export function adviceFor(range: PortRange, obstacle: Obstacle, look: Look, guar
     ? ruleFor(obstacle, answerTest(obstacle), name, LASTS)
     : (managed(range, obstacle) ?? openingFor(range, obstacle, name, guard));
   const words = advice.run ?? advice.hint;
+  if (guard === "trial" && !isAnswer)
+    return { hint: `once the guard is on for good, for when its trial ends it lets everybody in: ${words}` };
   if (guard === "off" && !isAnswer)
     return { hint: `after tockd guard on, for until then it lets everybody in: ${words}` };
   // That may be as it is meant.

@@ -2,16 +2,19 @@ import { networkInterfaces } from "node:os";
 import type { PortRange } from "../../shared/port-range.ts";
 import type { Service } from "../core/grant.ts";
 import type { Settings } from "../config/settings.ts";
+import { guardPlanOf } from "../plans.ts";
 import { adviceFor, type Behind } from "./advice.ts";
 import { type Finding, fail, fine, warn } from "./finding.ts";
 import { interfacesOf, type Interfaces, interfaceTo, type Way } from "./interfaces.ts";
 import { atWire, type Obstacle, obstacles, readFirewalls, replyObstacles } from "./journey.ts";
 import { look } from "./look.ts";
+import { lookForSideDoors } from "./past-guard.ts";
 import { untracked } from "./untracked.ts";
-import type { Packet } from "./walk.ts";
+import { FRESH, type Packet } from "./walk.ts";
 
 /** Whether the machine's own firewall lets through what Tock would open: a grant cannot overrule it. */
-export function lookAtFirewalls({ server, services }: Settings, guard: "on" | "off"): Finding[] {
+export function lookAtFirewalls(settings: Settings, guard: Behind): Finding[] {
+  const { server, services } = settings;
   const firewalls = readFirewalls(look);
   const own = networkInterfaces();
   const ways = interfacesOf(server.addresses, own);
@@ -29,6 +32,8 @@ export function lookAtFirewalls({ server, services }: Settings, guard: "on" | "o
     for (const obstacle of replyObstacles(firewalls, packet))
       add(tell(name, range, packet, obstacle, "none"));
   }
+  const { silent } = guardPlanOf(settings);
+  for (const finding of lookForSideDoors(firewalls, services, silent, ways, own)) add(finding);
   for (const command of firewalls.unread) add(tellUnread(command));
   if (ways.length === 0) add(NO_WAY);
   const isFree = [...found.values()].every(({ name }) => name !== "firewall");
@@ -49,17 +54,6 @@ function tellUnread(command: string): Finding {
 
 /** A service, or the SPA port. */
 type Ported = Pick<Service, "ports" | "to" | "forward"> & { readonly name: string };
-
-const FRESH = {
-  state: "new",
-  sourcePort: undefined,
-  local: true,
-  isTarget: false,
-  lead: undefined,
-  translated: false,
-  led: false,
-  out: undefined,
-} as const;
 
 /** A connection to the first and the last port of each range, by each way in. */
 function packetsTo(

@@ -147,7 +147,8 @@ function translate(nat: readonly Stop[], packet: Packet, own: Interfaces): Packe
   return packet;
 }
 
-function isHere(address: string | undefined, own: Interfaces): boolean {
+/** Whether a translation to it leads to this machine; undefined = it names no address. */
+export function isHere(address: string | undefined, own: Interfaces): boolean {
   return (
     address === undefined || Object.values(own).some((list) => list?.some((each) => each.address === address))
   );
@@ -177,7 +178,7 @@ function led(packet: Packet, { address, port }: NonNullable<Packet["lead"]>, own
 }
 
 /** The base chains at a hook. The order does not matter where each has its say. */
-function stops(
+export function stops(
   firewalls: Firewalls,
   packet: Packet,
   hook: string,

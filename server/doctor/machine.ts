@@ -130,15 +130,6 @@ export function lookAtDaemon(status: Status, now: number): Finding[] {
         "tockd device add NAME/laptop, then tock enroll there",
       ),
     );
-  if (status.guard === "on" && status.guardTrial === null) findings.push(fine("guard", "on"));
-  else if (status.guardTrial !== null) {
-    findings.push(
-      warn("guard", `on trial: it takes itself off in ${status.guardTrial} s`, "tockd guard confirm"),
-    );
-  } else
-    findings.push(
-      fail("guard", `${status.guard}: protected ports may be open to everybody`, "tockd guard on"),
-    );
   if (status.refusingUntil > now) {
     const seconds = Math.ceil((status.refusingUntil - now) / 1000);
     findings.push(

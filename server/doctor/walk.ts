@@ -27,6 +27,18 @@ export interface Packet {
   readonly out: string | undefined;
 }
 
+/** What is so of a connection's first packet to this machine, wherever it goes. */
+export const FRESH = {
+  state: "new",
+  sourcePort: undefined,
+  local: true,
+  isTarget: false,
+  lead: undefined,
+  translated: false,
+  led: false,
+  out: undefined,
+} as const;
+
 /** The flags of TCP that are set, in the order of the alphabet: those of the first packet, or of the first answer. */
 export function flagsOf({ protocol, state }: Packet): readonly string[] {
   if (protocol !== "tcp") return [];

@@ -181,6 +181,36 @@ describe("tockd doctor", () => {
     );
   });
 
+  test.each([
+    "iptables -t nat -A PREROUTING -p tcp --dport 2222 -j REDIRECT --to-ports 22",
+    "nft add table ip side; nft 'add chain ip side pre { type nat hook prerouting priority dstnat; }'; nft add rule ip side pre tcp dport 2222 redirect to :22",
+  ])("a port that is not guarded, and is led to one that is: %s", async (put) => {
+    const { server, stranger } = scene;
+    await server.must(["sh", "-ec", put]);
+    expect(await scene.sees(stranger, 4)).toBe(false);
+    expect(await scene.sees(stranger, 4, 2222)).toBe(true);
+    const { code, findings } = await doctor();
+    await server.must(["sh", "-c", "iptables -t nat -F; nft delete table ip side"]).catch(() => "");
+    expect(code).toBe(1);
+    expect(named(findings, "firewall", "fail")[0]?.message).toMatch(
+      /^tcp\/2222 leads everybody past the guard to tcp\/22 of ssh: .*redirect/i,
+    );
+  });
+
+  test("a guard on trial is not on", async () => {
+    const { daemon, server } = scene;
+    await daemon.must("guard", "off");
+    await daemon.must("guard", "on", "--confirm", "10m", "--unchecked");
+    await server.must(["iptables", "-P", "INPUT", "DROP"]);
+    const { findings } = await doctor();
+    await server.must(["iptables", "-P", "INPUT", "ACCEPT"]);
+    await daemon.must("guard", "confirm", "--force");
+    expect(named(findings, "guard", "warn")[0]?.message).toMatch(/^on, on trial until \d\d:\d\d:\d\d/);
+    const dropped = named(findings, "firewall", "fail");
+    expect(dropped[0]?.hint).toMatch(/^once the guard is on for good, .*iptables -A INPUT/);
+    expect(dropped.every(({ run }) => run === undefined)).toBe(true);
+  });
+
   test("addresses that clients cannot reach, or not by this machine alone, and a strict rp_filter", async () => {
     const { daemon, server } = scene;
     await server.must([
@@ -229,7 +259,7 @@ describe("tockd doctor", () => {
     await scene.server.must(["iptables", "-P", "INPUT", "ACCEPT"]);
     expect(named(findings, "firewall", "fail")).toEqual(off);
     expect(code).toBe(1);
-    expect(named(findings, "daemon", "fail")[0]?.hint).toBe("start it with tockd run");
+    expect(named(findings, "daemon", "fail")[0]?.hint).toBe("start it: tockd run");
     expect(named(findings, "permissions", "fail")[0]?.hint).toMatch(/^chmod 0700/);
   });
 });

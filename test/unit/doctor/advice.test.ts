@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Port } from "../../../shared/brand.ts";
-import { adviceFor } from "../../../server/doctor/advice.ts";
+import { adviceFor, type Behind } from "../../../server/doctor/advice.ts";
 import { obstacles, readFirewalls } from "../../../server/doctor/journey.ts";
 import type { Look } from "../../../server/doctor/look.ts";
 import type { Packet } from "../../../server/doctor/walk.ts";
@@ -42,11 +42,7 @@ const nft = (table: string, chain: string, hook: string, ...rules: object[][]): 
 };
 
 /** What to run, or else the hint, with iptables on nf_tables unless told otherwise. */
-function advice(
-  printed: Readonly<Record<string, string>>,
-  packet = PACKET,
-  guard: "on" | "off" = "on",
-): string[] {
+function advice(printed: Readonly<Record<string, string>>, packet = PACKET, guard: Behind = "on"): string[] {
   const look: Look = (...argv) =>
     ({ "iptables -V": "iptables v1.8.9 (nf_tables)", ...printed })[argv.join(" ")] ?? "";
   return obstacles(readFirewalls(look), packet, {}).map((obstacle) => {
