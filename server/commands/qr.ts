@@ -21,8 +21,10 @@ export function printQr(text: string, again: string, ui: Ui): boolean {
   }
   const options = { ecc: "L", border: BORDER } as const;
   const { size } = encode(text, options);
-  if (ui.columns !== undefined && ui.columns < size) {
-    ui.note(`tock: warning: no QR code: it is ${size} columns wide, the terminal ${ui.columns}\n`);
+  // 0: a terminal that does not tell.
+  const columns = ui.columns === undefined || ui.columns === 0 ? Infinity : ui.columns;
+  if (columns < size) {
+    ui.note(`tock: warning: no QR code: it is ${size} columns wide, the terminal ${columns}\n`);
     ui.note(
       `tock: hint: use the text below; or make the window wider, or its letters smaller, and then: ${again}\n`,
     );

@@ -161,6 +161,11 @@ describe("on a terminal that is too narrow for a QR code", () => {
     },
   );
 
+  test("one that does not tell how wide it is gets the code", async () => {
+    const { out } = await tockd(["device", "add", "alice/phone", "--config", config], NOON, 0);
+    expect(decodeQr(out)).toMatch(/^tock:/);
+  });
+
   test("tockd user otp add does the same", async () => {
     const { out, note } = await narrow("user", "otp", "add", "alice", "--qr");
     expect(out).toMatch(/^otpauth:\/\/\S+\n$/);
