@@ -36,7 +36,7 @@ Exit codes:
 Start here:
   tockd init --user alice
   tockd device add alice/phone
-  tockd run
+  tockd run              with systemd's units: systemctl enable --now tockd tock-guard
   tockd guard on
 `;
 

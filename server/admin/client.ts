@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import { type ErrorCode, TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import { listenerOf } from "../sys/listener.ts";
+import { startCommand } from "../sys/units.ts";
 import { type LOOKING, type Method, type Methods, viewSocket } from "./methods.ts";
 
 type Line =
@@ -57,7 +58,7 @@ export function callDaemon<M extends Method>(
     });
     socket.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED") {
-        fail("not-found", `no daemon is running on ${path}`, "start it with tockd run");
+        fail("not-found", `no daemon is running on ${path}`, `start it: ${startCommand()}`);
       } else if (error.code === "EACCES") {
         fail(
           "permission",

@@ -7,6 +7,7 @@ import type { Settings } from "../config/settings.ts";
 import { clockState } from "../sys/clock.ts";
 import type { DeviceRecord } from "../store/device-rows.ts";
 import { sshSession } from "../sys/ssh-session.ts";
+import { startCommand } from "../sys/units.ts";
 import { json } from "../ui.ts";
 import { type Context, withStore } from "./context.ts";
 
@@ -86,7 +87,7 @@ async function checkWayBack(settings: Settings, now: UnixMillis): Promise<void> 
   const running = await callDaemon(settings.server.socket, "status", undefined);
   if (!running.ok) {
     if (running.error.code !== "not-found") throw running.error;
-    const hint = `start it, so that there is somebody to open the guard: tockd run; ${skip}`;
+    const hint = `start it, so that there is somebody to open the guard: ${startCommand()}; ${skip}`;
     throw new TockError("refused", "guard: no daemon is running", hint);
   }
   const { devices } = await withStore(settings, (store) => unwrap(store.loadAll()));

@@ -10,11 +10,12 @@ import { fittingBackend, likelyUser, ownAddresses, serverNameFrom } from "../ini
 import { guide } from "../init/guide.ts";
 import { makeAll } from "../init/make.ts";
 import { sshPorts } from "../init/ssh-ports.ts";
+import { hasUnits } from "../sys/units.ts";
 import { json } from "../ui.ts";
 import { type Context, configFile, settingsOf } from "./context.ts";
 import { enrol } from "./enrol.ts";
 import { printEnrolment } from "./enrolment-output.ts";
-import { hasUnits, offerGuard, offerStart } from "./init-offers.ts";
+import { offerGuard, offerStart } from "./init-offers.ts";
 import { deviceArgument } from "./values.ts";
 
 interface InitFlags {
@@ -110,7 +111,7 @@ Examples:
       if (guided === undefined) throw new TockError("refused", "init: stopped; nothing was made");
       const settings = await make(file, { ...guided, notes: [] }, flags, context);
       await offerStart(person, context);
-      await offerGuard(person, settings, context);
+      if (guided.device !== undefined) await offerGuard(person, settings, context);
     });
 }
 
@@ -198,7 +199,7 @@ async function tell(
   context.ui.out(nextSteps(file, settings, enrolment !== undefined));
 }
 
-function nextSteps(file: string, { users }: Settings, isEnrolled: boolean): string {
+function nextSteps(file: string, { users, server }: Settings, isEnrolled: boolean): string {
   const user = users[0]?.name;
   const look = user === undefined ? `add yourself to ${file}: [users.NAME]` : `look at ${file}`;
   const add = `tockd device add ${user ?? "NAME"}/laptop`;
@@ -210,6 +211,7 @@ function nextSteps(file: string, { users }: Settings, isEnrolled: boolean): stri
 next:
   ${look}, then tockd check
 ${isEnrolled ? "" : device}${start}
+  ${`tock ping ${server.name}`.padEnd(31)} on the device, once it is enrolled: the server answers
   tockd guard on                  shuts the protected ports
 `;
 }

@@ -98,6 +98,24 @@ describe("at a terminal", () => {
     }
   });
 
+  test("without a device it offers no guard, and says in which order things are done", async () => {
+    const asked = atTerminal();
+    await converse(asked, [
+      [/server \[.*\]: /, ""],
+      [/packets \[.*\]: /, ""],
+      [/protect, .*\]: /, ""],
+      [/first user.*\]: /, "alice"],
+      [/first device .*\]: /, "none"],
+      [/nftables \[\w+\]: /, ""],
+      [/never need to ask, or none \[none\]: /, ""],
+      [/make .*\? \[yes\]: /, ""],
+    ]);
+    expect((await asked.exited).code).toBe(0);
+    expect(asked.stdout).not.toMatch(/on trial/);
+    expect(asked.stdout).toMatch(/tockd device add alice[^]*tockd run[^]*tock ping [^]*tockd guard on/);
+    await server.must(inMachine(["rm", "-r", config, "/var/lib/tock"]));
+  });
+
   test("asks again with the reason, makes everything, and puts the guard on trial once a device came", async () => {
     const asked = atTerminal();
     await converse(asked, [
