@@ -30,6 +30,7 @@ export class Metrics {
   readonly #grants: Counter<"service" | "via">;
   readonly #refusals: Counter<"rule">;
   readonly #latency: Histogram;
+  #isLastGood = false;
   #opened = 0;
   #refused = 0;
 
@@ -78,6 +79,8 @@ export class Metrics {
   /** A function of its own, to be handed around. */
   readonly handle = (event: AuditEvent): void => {
     this.#events.inc({ kind: event.kind });
+    if (event.kind === "started") this.#isLastGood = event.mistakes !== undefined;
+    else if (event.kind === "reloaded") this.#isLastGood = false;
     if (event.kind === "granted") {
       this.#opened++;
       this.#grants.inc({ service: event.service, via: event.via });
@@ -142,6 +145,11 @@ export class Metrics {
     gauge("tock_tags_loaded", "Identity tags that packets may carry now", sources.tags);
     gauge("tock_audit_waiting", "Audit lines that wait to be written", () => sources.trail().waiting);
     gauge("tock_guard_on", "1 = the guard is on and whole", () => (sources.guard() === "on" ? 1 : 0));
+    gauge(
+      "tock_config_last_good",
+      "1 = the configuration could not be used at the start, and is not yet",
+      () => Number(this.#isLastGood),
+    );
     gauge("tock_clock_synchronised", "1 = the kernel says that something keeps its clock right", () => {
       const clock = sources.clock();
       return clock && Number(clock.synchronised);

@@ -61,6 +61,17 @@ describe("figures", () => {
     }
   });
 
+  test("tell of a start from the last good configuration, until a file is taken", async () => {
+    const told = async (): Promise<string> =>
+      /^tock_config_last_good .*$/m.exec(await metrics.text())?.[0] ?? "";
+    expect(await told()).toBe("tock_config_last_good 0");
+    metrics.handle({ kind: "started", version: "1", mistakes: ["a mistake"] });
+    metrics.handle({ kind: "reload-failed", mistakes: ["a mistake"] });
+    expect(await told()).toBe("tock_config_last_good 1");
+    metrics.handle({ kind: "reloaded", changed: [] });
+    expect(await told()).toBe("tock_config_last_good 0");
+  });
+
   test("stay the same while nothing happens, whatever is done to the clock", async () => {
     const steady = async (): Promise<string> =>
       (await metrics.text()).replace(/^process_resident_memory_bytes .*$/m, "");
