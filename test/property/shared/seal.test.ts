@@ -1,3 +1,4 @@
+import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { openPacket, openReply, packetNonce, sealPacket, sealReply } from "../../../shared/seal.ts";
@@ -15,6 +16,17 @@ test("a packet opens to its request, wherever in a buffer it lies", () => {
       buffer.set(packet, offset);
       expect(openPacket(key.seal, buffer.subarray(offset, offset + 144))).toEqual(request);
       expect(new Uint8Array(buffer.subarray(offset, offset + 144))).toEqual(packet);
+    }),
+  );
+});
+
+test("what seals is the library's XChaCha20-Poly1305, however the key lies in memory", () => {
+  fc.assert(
+    fc.property(keys, bytesOf(24), bytesOf(96), fc.nat(7), (key, nonce, request, offset) => {
+      const seal = Buffer.alloc(40).subarray(offset, offset + 32);
+      seal.set(key.seal);
+      const expected = xchacha20poly1305(key.seal, nonce, key.tag).encrypt(request);
+      expect(sealPacket({ ...key, seal }, nonce, request).subarray(32)).toEqual(expected);
     }),
   );
 });
