@@ -63,3 +63,22 @@ test("an error on the descriptor does not end the watch", async () => {
   await eventually("the watch goes on", () => seen.includes("after"));
   poll.close();
 });
+
+test("what a reader throws is an uncaught exception, and the watch goes on", async () => {
+  const caught: unknown[] = [];
+  const listeners = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.once("uncaughtException", (error) => caught.push(error));
+  let woken = 0;
+  const poll = pollReadable(socket.fd, () => {
+    socket.receiveAll();
+    if (woken++ === 0) throw new Error("thrown by a reader");
+  });
+  socket.send("x");
+  await eventually("it is caught", () => caught.length === 1);
+  socket.send("x");
+  await eventually("it wakes again", () => woken === 2);
+  poll.close();
+  for (const listener of listeners) process.on("uncaughtException", listener);
+  expect(caught).toEqual([new Error("thrown by a reader")]);
+});
