@@ -1,6 +1,7 @@
 import { err, ok, type Result } from "../../shared/result.ts";
 import type { NetlinkSocket } from "../sys/netlink.ts";
 import type { Width } from "../core/firewall.ts";
+import { Deadlines, entryName } from "./deadlines.ts";
 import { refusal } from "./errors.ts";
 import {
   type GrantKey,
@@ -21,6 +22,7 @@ import {
   type Entry,
   IPSET_ERR_EXIST,
   listNames,
+  PreparedEntry,
   type SetSpec,
 } from "./ipset.ts";
 
@@ -39,13 +41,14 @@ const PROTOCOLS = [6, 17];
 export class IpsetStore implements GrantStore {
   readonly #socket: NetlinkSocket;
   readonly #now: () => number;
-  readonly #deadlines = new Map<string, number>();
-  #tidyAt = 1024;
+  readonly #deadlines: Deadlines;
+  readonly #prepared = new Map<string, PreparedEntry>();
 
   /** `now` is a monotonic clock in ms. */
   constructor(socket: NetlinkSocket, now: () => number) {
     this.#socket = socket;
     this.#now = now;
+    this.#deadlines = new Deadlines(now);
   }
 
   sets(): Result<GrantSet[]> {
@@ -114,7 +117,7 @@ export class IpsetStore implements GrantStore {
   /** True where the entry was not there before. */
   #addOne(set: GrantSet, entry: Entry, connections: number): Result<boolean> {
     const wanted = this.#now() + entry.timeout * 1000;
-    const added = addEntry(this.#socket, specOf(set), counting(set, entry, connections), false);
+    const added = this.#addNew(set, entry, connections);
     if (added.ok || added.error.code !== IPSET_ERR_EXIST) {
       const settled = this.#settle(set, entry, wanted, added);
       return settled.ok ? ok(true) : settled;
@@ -133,10 +136,20 @@ export class IpsetStore implements GrantStore {
     return settled.ok ? ok(false) : settled;
   }
 
+  /** Most sets are of plain addresses, and most grants are new. */
+  #addNew(set: GrantSet, entry: Entry, connections: number): ReturnType<typeof addEntry> {
+    if (set.counted || set.port)
+      return addEntry(this.#socket, specOf(set), counting(set, entry, connections), false);
+    const name = nameOf(set);
+    let prepared = this.#prepared.get(name);
+    if (prepared === undefined) this.#prepared.set(name, (prepared = new PreparedEntry(specOf(set))));
+    const refused = this.#socket.confirm(prepared.for(entry.source, entry.timeout));
+    return refused === undefined ? ok(undefined) : err(refused);
+  }
+
   #settle(set: GrantSet, entry: Entry, deadline: number, outcome: ReturnType<typeof addEntry>): Result<void> {
     if (!outcome.ok) return err(refusal(`ipset add ${nameOf(set)}`, outcome.error));
     this.#deadlines.set(memoryKey(set, entry), deadline);
-    if (this.#deadlines.size > this.#tidyAt) this.#tidy();
     return ok(undefined);
   }
 
@@ -149,7 +162,8 @@ export class IpsetStore implements GrantStore {
     // The kernel rounds down to whole seconds: one more never shortens.
     for (const each of held.value) {
       const key = memoryKey(set, each);
-      if (!this.#deadlines.has(key)) this.#deadlines.set(key, this.#now() + (each.timeout + 1) * 1000);
+      if (this.#deadlines.get(key) === undefined)
+        this.#deadlines.set(key, this.#now() + (each.timeout + 1) * 1000);
     }
     return ok(this.#deadlines.get(memoryKey(set, entry)) ?? 0);
   }
@@ -165,12 +179,6 @@ export class IpsetStore implements GrantStore {
   #dump(set: GrantSet): Result<Entry[]> {
     const entries = dumpSet(this.#socket, specOf(set));
     return entries.ok ? entries : err(refusal(`ipset list ${nameOf(set)}`, entries.error));
-  }
-
-  #tidy(): void {
-    const now = this.#now();
-    for (const [key, deadline] of this.#deadlines) if (deadline <= now) this.#deadlines.delete(key);
-    this.#tidyAt = Math.max(1024, this.#deadlines.size * 2);
   }
 }
 
@@ -189,5 +197,5 @@ function counting(set: GrantSet, entry: Entry, connections: number): Entry {
 }
 
 function memoryKey(set: GrantSet, { source, port }: Entry): string {
-  return `${nameOf(set)} ${source.text} ${port?.protocol ?? ""} ${port?.number ?? ""}`;
+  return entryName(set, { source, sourcePort: port?.number }, port?.protocol);
 }

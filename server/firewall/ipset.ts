@@ -1,6 +1,8 @@
 import { Address } from "../../shared/address.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import type { NetlinkError, NetlinkSocket } from "../sys/netlink.ts";
+import { Prepared } from "../sys/prepared.ts";
+import { putBe32 } from "../sys/netlink-message.ts";
 import {
   type Attribute,
   attribute,
@@ -97,9 +99,40 @@ export function destroySet(socket: NetlinkSocket, name: string): Outcome<void> {
 }
 
 /** Adds an entry. Without `replace` one that is there already is IPSET_ERR_EXIST; with it, time-out and counter become these. */
-export function addEntry(socket: NetlinkSocket, set: SetSpec, entry: Entry, replace: boolean): Outcome<void> {
+export function addEntry(
+  socket: Pick<NetlinkSocket, "request">,
+  set: SetSpec,
+  entry: Entry,
+  replace: boolean,
+): Outcome<void> {
   const flags = NLM_F_ACK | (replace ? 0 : NLM_F_EXCL);
   return done(socket.request(message(COMMAND.add, flags, familyOf(set), ...entryAttributes(set, entry))));
+}
+
+/** What adds a new entry to a set of plain addresses, ready to be sent: only the address and the time-out change. */
+export class PreparedEntry {
+  readonly #prepared: Prepared;
+  readonly #addressAt: number;
+  readonly #timeoutAt: number;
+
+  constructor(set: SetSpec) {
+    const source = set.family === 4 ? Address.v4(new Uint8Array(4)) : new Address(new Uint8Array(16));
+    const attributes = entryAttributes(set, { source, timeout: 1 });
+    this.#prepared = new Prepared([
+      message(COMMAND.add, NLM_F_ACK | NLM_F_EXCL, familyOf(set), ...attributes),
+    ]);
+    // The time-out is the last attribute, and the address, in one of its own, the last before: 4 bytes of header each.
+    this.#timeoutAt = this.#prepared.end - 4;
+    this.#addressAt = this.#timeoutAt - 4 - source.wire().length;
+  }
+
+  /** The message for this address and time-out in seconds; it is good until it is asked for the next time. */
+  for(source: Address, timeout: number): Prepared {
+    const { bytes } = this.#prepared;
+    bytes.set(source.wire(), this.#addressAt);
+    putBe32(bytes, this.#timeoutAt, timeout);
+    return this.#prepared;
+  }
 }
 
 /** Takes an entry out. IPSET_ERR_EXIST when it is not there. */

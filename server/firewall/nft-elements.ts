@@ -17,11 +17,13 @@ import {
   NLM_F_EXCL,
   nested,
   netfilterAttributes,
+  putBe32,
   text,
   valueOf,
 } from "../sys/netlink-message.ts";
+import { Prepared } from "../sys/prepared.ts";
 import type { GrantKey } from "./grant-set.ts";
-import { INET, nft } from "./nft-message.ts";
+import { batch, INET, nft } from "./nft-message.ts";
 import { TABLE } from "./nft-rules.ts";
 
 /** nft set elements over netlink: linux/netfilter/nf_tables.h, enums nft_set_elem_attributes, nft_limit_attributes. Times in ms. */
@@ -63,6 +65,38 @@ export function newElement(
     ...(burst === undefined ? [] : [nested(ELEMENT.expressions, limit(burst), counter())]),
   ];
   return nft("newElement", INET, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, ...listOf(set, element));
+}
+
+/** What puts a new element into a plain set, ready to be sent: only the key and the time-out change. */
+export class PreparedElement {
+  readonly #prepared: Prepared;
+  readonly #keyAt: number;
+  readonly #timeoutAt: number;
+
+  /** `alone`: without the batch around it, which the kernel refuses, and at once. For rehearsals. */
+  constructor(set: KernelSet, alone: boolean) {
+    const source = set.family === 4 ? Address.v4(new Uint8Array(4)) : new Address(new Uint8Array(16));
+    const key = { source, sourcePort: set.port ? 1 : undefined };
+    const message = newElement(set, key, 1, undefined);
+    this.#prepared = new Prepared(alone ? [message] : batch(message));
+    // The time-out is the last attribute, and the key the last before it.
+    this.#timeoutAt = this.#prepared.end - 8;
+    this.#keyAt = this.#timeoutAt - 4 - keyBytes(set, key).length;
+  }
+
+  /** The datagram for this key and time-out in ms; it is good until it is asked for the next time. */
+  for({ source, sourcePort }: GrantKey, timeout: number): Prepared {
+    const { bytes } = this.#prepared;
+    const address = source.wire();
+    bytes.set(address, this.#keyAt);
+    if (sourcePort !== undefined) {
+      bytes[this.#keyAt + address.length] = sourcePort >>> 8;
+      bytes[this.#keyAt + address.length + 1] = sourcePort;
+    }
+    putBe32(bytes, this.#timeoutAt, Math.floor(timeout / 2 ** 32));
+    putBe32(bytes, this.#timeoutAt + 4, timeout % 2 ** 32);
+    return this.#prepared;
+  }
 }
 
 /** Takes an element out; ENOENT when it is not there. For use in a batch. */

@@ -8,6 +8,7 @@ import {
   text,
   valueOf,
 } from "../sys/netlink-message.ts";
+import { Deadlines, entryName } from "./deadlines.ts";
 import { refusal } from "./errors.ts";
 import {
   type GrantKey,
@@ -17,23 +18,39 @@ import {
   nameOf,
   setNamed,
 } from "./grant-set.ts";
-import { deleteElement, dumpElements, getElement, type KernelSet, newElement } from "./nft-elements.ts";
+import {
+  deleteElement,
+  dumpElements,
+  getElement,
+  type KernelSet,
+  newElement,
+  PreparedElement,
+} from "./nft-elements.ts";
 import { batch, INET, nft } from "./nft-message.ts";
 import { kernelSets, limitNameOf, TABLE } from "./nft-rules.ts";
 
 const ENOENT = 2;
+const EEXIST = 17;
 /** The kernel's limit counts in u64 nanoseconds, and a week is 6·10^14 of them. */
 const MOST_CONNECTIONS = 10_000;
 
-type Socket = Pick<NetlinkSocket, "request" | "dump">;
-
-/** Grants as elements of nft sets. The kernel can be asked for one element, so nothing is remembered here. */
+/**
+ * Grants as elements of nft sets. What is remembered is only a hint which of two ways of adding is the quick one: the kernel
+ * can be asked for one element, and is where it matters.
+ */
 export class NftStore implements GrantStore {
-  readonly #socket: () => Socket;
+  readonly #socket: () => NetlinkSocket;
+  readonly #now: () => number;
+  readonly #isRehearsal: boolean;
+  readonly #deadlines: Deadlines;
+  readonly #prepared = new Map<string, PreparedElement>();
 
-  /** `socket` gives the socket in use: it changes when the table's ownership does. */
-  constructor(socket: () => Socket) {
+  /** `socket` gives the socket in use: it changes when the table's ownership does. `now` is a monotonic clock in ms. */
+  constructor(socket: () => NetlinkSocket, now: () => number, isRehearsal = false) {
     this.#socket = socket;
+    this.#now = now;
+    this.#isRehearsal = isRehearsal;
+    this.#deadlines = new Deadlines(now);
   }
 
   sets(): Result<GrantSet[]> {
@@ -49,11 +66,35 @@ export class NftStore implements GrantStore {
     return ok(names.filter((name) => !name.startsWith("__")));
   }
 
-  /**
-   * The kernel is asked first: a batch that is refused costs it an RCU grace period, some 10 ms. Kernels before 6.12 do not extend an
-   * element that is added again, so it is taken out and put back in one batch.
-   */
+  /** Most grants are new. A batch that is refused costs the kernel an RCU grace period, some 10 ms. */
   add(set: GrantSet, key: GrantKey, lifetime: number, connections: number): Result<void> {
+    const entry = entryName(set, key);
+    const deadline = this.#now() + lifetime * 1000;
+    let added: Result<void> | undefined;
+    if (!set.counted && !this.#deadlines.isOpen(entry)) added = this.#addNew(set, key, lifetime);
+    added ??= this.#addAgain(set, key, lifetime, connections);
+    if (added.ok) this.#deadlines.set(entry, Math.max(deadline, this.#deadlines.get(entry) ?? 0));
+    return added;
+  }
+
+  /** Undefined = it is there, put in by an earlier process. */
+  #addNew(set: GrantSet, key: GrantKey, lifetime: number): Result<void> | undefined {
+    const name = nameOf(set);
+    let prepared = this.#prepared.get(name);
+    if (prepared === undefined) {
+      prepared = new PreparedElement({ name, family: set.family, port: set.port }, this.#isRehearsal);
+      this.#prepared.set(name, prepared);
+    }
+    const refused = this.#socket().confirm(prepared.for(key, lifetime * 1000));
+    if (refused === undefined) return ok(undefined);
+    return refused.code === EEXIST ? undefined : err(refusal(`nft add element ${name}`, refused));
+  }
+
+  /**
+   * The kernel is asked what it has. Kernels before 6.12 do not extend an element that is added again, so it is taken out
+   * and put back in one batch.
+   */
+  #addAgain(set: GrantSet, key: GrantKey, lifetime: number, connections: number): Result<void> {
     for (let attempt = 0; ; attempt++) {
       const held = this.#find(set, key);
       if (!held.ok) return held;
@@ -75,6 +116,7 @@ export class NftStore implements GrantStore {
   }
 
   remove(set: GrantSet, key: GrantKey): Result<void> {
+    this.#deadlines.delete(entryName(set, key));
     const held = this.#find(set, key);
     if (!held.ok || held.value === undefined) return held.ok ? ok(undefined) : held;
     const gone = this.#socket().request(

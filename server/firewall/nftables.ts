@@ -17,6 +17,12 @@ import { deleteTable, type HeldTable, ownTable, readTable } from "./nft-table.ts
 import { removeOtherGuards } from "./other-guards.ts";
 import { watchRules } from "./watch.ts";
 
+export interface NftablesOptions {
+  readonly log: Log;
+  /** A monotonic clock in ms. */
+  readonly now: () => number;
+}
+
 /**
  * The guard as a table of its own, `inet tock`, and grants as elements of its sets, written by netlink.
  *
@@ -26,25 +32,24 @@ import { watchRules } from "./watch.ts";
 export class NftablesFirewall implements Firewall {
   readonly name = "nftables";
   #socket: NetlinkSocket;
-  readonly #store = new NftStore(() => this.#socket);
+  readonly #store: NftStore;
   /** A batch that is refused costs the kernel 10 ms; an element that stands alone is refused at once. */
-  readonly #stage = new NftStore(() => ({
-    request: (...messages) => this.#socket.request(...messages.slice(messages.length > 1 ? 1 : 0, 2)),
-    dump: (message) => this.#socket.dump(message),
-  }));
+  readonly #stage: NftStore;
   readonly #log: Log;
   #owned = false;
 
-  private constructor(socket: NetlinkSocket, log: Log) {
+  private constructor(socket: NetlinkSocket, { log, now }: NftablesOptions) {
     this.#socket = socket;
+    this.#store = new NftStore(() => this.#socket, now);
+    this.#stage = new NftStore(() => this.#socket, now, true);
     this.#log = log;
   }
 
   /** Opens the netlink socket; changes nothing. */
-  static open({ log }: { readonly log: Log }): Result<NftablesFirewall> {
+  static open(options: NftablesOptions): Result<NftablesFirewall> {
     const socket = NetlinkSocket.open();
     return socket.ok
-      ? ok(new NftablesFirewall(socket.value, log))
+      ? ok(new NftablesFirewall(socket.value, options))
       : err(refusal("netlink socket", socket.error));
   }
 

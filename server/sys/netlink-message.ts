@@ -94,6 +94,14 @@ export function be32(value: number): Uint8Array {
   return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 }
 
+/** Writes 32 bits in network order. */
+export function putBe32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
 /** 64 bits, network order, from a safe whole number. */
 export function be64(value: number): Uint8Array {
   const bytes = new Uint8Array(8);

@@ -1,6 +1,7 @@
 import { err, ok, type Result } from "../../shared/result.ts";
 import * as libc from "./libc.ts";
 import { decode, decodeError, encode, type Message, NLM_F_ACK, type Received } from "./netlink-message.ts";
+import type { Prepared } from "./prepared.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -36,6 +37,8 @@ export interface NetlinkError {
 export class NetlinkSocket {
   readonly #fd: number;
   readonly #buffer = new Uint8Array(Buffer.allocUnsafeSlow(BUFFER).buffer);
+  readonly #halves = new Uint16Array(this.#buffer.buffer);
+  readonly #words = new Int32Array(this.#buffer.buffer);
   #sequence = 1;
 
   private constructor(fd: number) {
@@ -83,6 +86,33 @@ export class NetlinkSocket {
     return waiting.size === 0 ? ok(data) : err({ code: NO_ANSWER, words: "" });
   }
 
+  /** Sends what was prepared. Undefined = the kernel has acknowledged it, so that it is in effect. */
+  confirm(prepared: Prepared): NetlinkError | undefined {
+    const first = this.#number(prepared.count);
+    prepared.number(first);
+    const sent = this.#sendBytes(prepared.bytes);
+    if (sent < 0) return { code: -sent, words: "" };
+    const asked = first + prepared.asks;
+    for (;;) {
+      const length = libc.recv(this.#fd, this.#buffer, MSG_TRUNC);
+      if (length < 0) return { code: length === -EAGAIN ? NO_ANSWER : -length, words: "" };
+      if (this.#isAcknowledged(length, asked)) return undefined;
+      for (const message of decode(this.#buffer.subarray(0, Math.min(length, BUFFER)))) {
+        const isOurs = message.sequence >= first && message.sequence < first + prepared.count;
+        if (!isOurs || message.type !== NLMSG_ERROR) continue;
+        const { code, words } = decodeError(message);
+        if (code !== 0) return { code: -code, words };
+        if (message.sequence === asked) return undefined;
+      }
+    }
+  }
+
+  /** Whether the datagram in the buffer begins with the acknowledgement of this message: struct nlmsghdr, then an errno of 0. */
+  #isAcknowledged(length: number, sequence: number): boolean {
+    const words = this.#words;
+    return length >= 20 && this.#halves[2] === NLMSG_ERROR && words[2] === sequence && words[4] === 0;
+  }
+
   /** Asks for a dump (the message has NLM_F_DUMP) and gives all its parts. One that changed meanwhile is asked for again. */
   dump(message: Message): Result<Received[], NetlinkError> {
     for (let attempt = 0; ; attempt++) {
@@ -120,11 +150,21 @@ export class NetlinkSocket {
   }
 
   #send(messages: readonly Message[]): number | NetlinkError {
-    const first = this.#sequence;
-    this.#sequence = (this.#sequence + messages.length) % 0x7fff0000 || 1;
-    let result = libc.send(this.#fd, encode(messages, first));
-    if (result === -EINTR) result = libc.send(this.#fd, encode(messages, first));
+    const first = this.#number(messages.length);
+    const result = this.#sendBytes(encode(messages, first));
     return result < 0 ? { code: -result, words: "" } : first;
+  }
+
+  /** Sequence numbers for so many messages; gives the first. */
+  #number(count: number): number {
+    const first = this.#sequence;
+    this.#sequence = (first + count) % 0x7fff0000 || 1;
+    return first;
+  }
+
+  #sendBytes(bytes: Uint8Array): number {
+    const sent = libc.send(this.#fd, bytes);
+    return sent === -EINTR ? libc.send(this.#fd, bytes) : sent;
   }
 
   #receive(): Received[] | NetlinkError {
