@@ -111,7 +111,7 @@ export class World {
     if (this.guard !== "on") {
       // With the guard every grant went, also those that were told of while the command ran.
       for (const sent of this.#sent.values()) sent.opened = false;
-      if (this.guard === "off") check(await this.#strangerSees(), "the guard was taken off, and is there");
+      if (this.guard === "off") await this.#isOff();
       return;
     }
     const now = Date.now();
@@ -144,7 +144,7 @@ export class World {
     const took = performance.now() - begun;
     const logged = daemon.log();
     check(!logged.some((line) => line["msg"] === "journal not trusted"), "the journal is not trusted");
-    if (this.guard === "off") check(await this.#strangerSees(), "the guard was taken off, and is back");
+    if (this.guard === "off") await this.#isOff();
     if (this.guard !== "on") {
       await daemon.must("guard", "on");
       this.guard = "on";
@@ -241,6 +241,11 @@ export class World {
       frames(client.mac, ({ from }) => from),
     );
     this.replays += 2 * used.length;
+  }
+
+  /** A machine that is busy may answer late; a guard that is there lets nobody in however long one waits. */
+  async #isOff(): Promise<void> {
+    await eventually("the guard that was taken off lets a stranger in", () => this.#strangerSees());
   }
 
   async #strangerSees(): Promise<boolean> {
