@@ -15,11 +15,12 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { viewSocket } from "./admin/methods.ts";
+import { loadSettings } from "./config/load.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Log } from "./log.ts";
 import { askingAs, type Identity } from "./sys/privileges.ts";
 
-const { F_OK, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, R_OK } = constants;
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, R_OK } = constants;
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
@@ -35,7 +36,8 @@ export function handOver(
 ): string | undefined {
   const { name, uid, gid } = identity;
   const mayRead = askingAs(identity, () => may(file, R_OK));
-  const configuration = mayRead || !may(file, F_OK) ? undefined : realpathSync(file);
+  // What cannot be used may be anything: it stays as it is, and the last good configuration is the user's own.
+  const configuration = mayRead || !loadSettings(file).ok ? undefined : realpathSync(file);
   const socketFolder = holdsOnlySockets(server.socket) ? dirname(server.socket) : undefined;
   const isRoots = statSync(server.state, { throwIfNoEntry: false })?.uid === 0;
   const state = isRoots ? realpathSync(server.state) : undefined;

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { chmod, chown, mkdir, rename, rm, symlink } from "node:fs/promises";
+import { chmod, chown, mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { userIds } from "../../server/sys/accounts.ts";
 import { MAX_SKEW } from "../../shared/constants.ts";
@@ -109,6 +109,22 @@ describe.each(BACKENDS)("%s", (backend) => {
     await scene.server.run(["sh", "-c", flush]);
     await scene.daemon.start();
     expect(await scene.seenByAnyone()).toBe(false);
+  });
+
+  test("with a file that cannot be used it becomes the user all the same", async () => {
+    const { config } = scene.daemon;
+    await scene.daemon.stop();
+    await rename(config, `${config}.kept`);
+    await writeFile(config, `[server]\nstate = "${scene.daemon.state}"\nrubbish = [\n`, { mode: 0o644 });
+    await scene.daemon.start();
+    isUser();
+    expect(scene.daemon.log().filter(({ level }) => level === "error")).toMatchObject([{ file: config }]);
+    expect((await scene.tock(scene.client, "open", "server", "ssh")).code).toBe(0);
+    await scene.opens(scene.client, 4);
+    expect((await scene.tock(scene.client, "close", "server", "ssh")).code).toBe(0);
+    await scene.shuts(scene.client, 4);
+    await rename(`${config}.kept`, config);
+    await scene.daemon.must("reload");
   });
 
   test("it can read nothing that is root's", async () => {
