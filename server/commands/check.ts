@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { loadSettings } from "../config/load.ts";
 import { ConfigMistake, formatPath } from "../config/mistake.ts";
 import { lastGoodFile, settingsToStart } from "../last-good.ts";
-import { Failures, json } from "../ui.ts";
+import { Failures, json, type Ui } from "../ui.ts";
 import { type Context, configFile } from "./context.ts";
 
 /** `tockd check`: every mistake of the configuration, each with its line. */
@@ -20,7 +20,7 @@ export function addCheck(program: Command, { ui }: Context): void {
       const settings = loadSettings(file);
       if (flags.json) ui.out(json(settings.ok ? [] : settings.error.map(plain)));
       if (!settings.ok) {
-        ui.note(`${startWithout(file)}\n`);
+        noteStandIn(file, ui);
         throw new Failures(settings.error);
       }
       if (flags.json) return;
@@ -29,12 +29,12 @@ export function addCheck(program: Command, { ui }: Context): void {
     });
 }
 
-/** What a daemon does that is started now. */
-function startWithout(file: string): string {
+/** What a daemon goes by that is started now, if there is such a thing. */
+function noteStandIn(file: string, ui: Ui): void {
   const start = settingsToStart(file);
-  return start.ok
-    ? `a daemon that is started now goes by the last good configuration, ${lastGoodFile(start.value.settings.server.state)}`
-    : "a daemon that is started now does not run";
+  if (!start.ok) return;
+  const path = lastGoodFile(start.value.settings.server.state);
+  ui.note(`a daemon that is started now goes by the last good configuration, ${path}\n`);
 }
 
 function plain(error: Error & { readonly hint?: string | undefined }): Record<string, unknown> {

@@ -109,7 +109,7 @@ describe("links", () => {
   });
 
   test("a name that is taken", async () => {
-    const hint = "choose another with --name, or run tock forget box first";
+    const hint = "choose another with --name; --replace keeps this one until the new one is enrolled";
     const result = await tock.run(["enroll", "-", "--name", "box"], { input: link });
     expectFailure(result, [1, "profile box exists already", hint]);
   });
