@@ -9,7 +9,7 @@ import { keepLastGood, settingsToStart } from "../last-good.ts";
 import { sshSession } from "../sys/ssh-session.ts";
 import { startCommand } from "../sys/units.ts";
 import { Failures, json } from "../ui.ts";
-import { configFile, type Context, settingsOf } from "./context.ts";
+import { configFile, type Context, settingsInUse } from "./context.ts";
 import { alone, lookAlone, otherGuard } from "./guard-alone.ts";
 import { guardOff } from "./guard-off.ts";
 import { type OnFlags, startTrial, trialSeconds, warnOfNoWayBack } from "./guard-trial.ts";
@@ -42,7 +42,7 @@ Examples:
 `,
     )
     .action(async (flags: OnFlags, command: Command) => {
-      const settings = settingsOf(command);
+      const settings = settingsInUse(command, ui);
       const seconds = await trialSeconds(flags, settings);
       if (seconds !== undefined) return startTrial(seconds, flags, settings, context);
       const told = await callDaemon(settings.server.socket, "guard-on", undefined);
@@ -131,7 +131,7 @@ Examples:
       '\nExamples:\n  tockd guard status\n  tockd guard status >/dev/null || echo "the ports may be open"\n',
     )
     .action((flags: { json?: boolean }, command: Command) => {
-      const settings = settingsOf(command);
+      const settings = settingsInUse(command, ui);
       const { state, trial, allow } = unwrap(lookAlone(settings));
       const other = otherGuard(settings);
       const left =

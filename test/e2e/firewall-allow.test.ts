@@ -82,6 +82,7 @@ describe("[firewall] allow", () => {
         guard: "on",
         trial: null,
         allow: told,
+        other: null,
       });
       expect(await daemon.must("guard", "status")).toBe(
         `guard: on\nopen without a grant to: ${told.join(", ")}\n`,

@@ -59,7 +59,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     await scene.opens(scene.client, 4);
     const confirmed = await ssh("guard confirm");
     expect([confirmed.code, confirmed.stdout]).toEqual([0, "guard: on; it stays on\n"]);
-    expect(await status()).toEqual({ guard: "on", trial: null, allow: [] });
+    expect(await status()).toEqual({ guard: "on", trial: null, allow: [], other: null });
     await old.ask("alive");
     const again = await ssh("guard confirm");
     expect([again.code, again.stderr]).toEqual([1, expect.stringMatching(/there is no trial to confirm/)]);
@@ -74,7 +74,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     await scene.opens(scene.stranger, 4);
     await scene.opens(scene.stranger, 6);
     await scene.daemon.logged("guard", { state: "off", by: "time" });
-    expect(await status()).toEqual({ guard: "off", trial: null, allow: [] });
+    expect(await status()).toEqual({ guard: "off", trial: null, allow: [], other: null });
     const late = await scene.daemon.command("guard", "confirm", "--force");
     expect([late.code, late.stderr]).toEqual([1, expect.stringMatching(/there is no trial to confirm/)]);
   });
@@ -85,7 +85,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     expect(await scene.sees(scene.stranger, 4)).toBe(false);
     await scene.opens(scene.stranger, 4);
     await scene.opens(scene.stranger, 6);
-    expect(await status()).toEqual({ guard: "off", trial: null, allow: [] });
+    expect(await status()).toEqual({ guard: "off", trial: null, allow: [], other: null });
     await scene.daemon.start();
     const rules = await scene.server.must(
       backend === "iptables" ? ["iptables-save", "-t", "mangle"] : ["nft", "list", "ruleset"],
@@ -99,7 +99,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     expect(await status()).toMatchObject({ guard: "on", trial: expect.any(Number) as number });
     const kept = await scene.daemon.must("guard", "confirm", "--force", "--json");
     expect(JSON.parse(kept)).toEqual({ guard: "on", trial: null });
-    expect(await status()).toEqual({ guard: "on", trial: null, allow: [] });
+    expect(await status()).toEqual({ guard: "on", trial: null, allow: [], other: null });
     expect(await scene.sees(scene.stranger, 4)).toBe(false);
     const off = await scene.daemon.must("guard", "off", "--json");
     expect(JSON.parse(off)).toEqual({ guard: "off", trial: null });

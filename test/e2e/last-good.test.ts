@@ -54,6 +54,12 @@ test("it starts, opens, and says so wherever somebody looks", async () => {
   expect(doctor.stdout).toMatch(/^FAIL {2}config [^]*^warn {2}daemon .*last good/m);
   const check = await daemon.command("check");
   expect([check.code, check.stderr]).toEqual([2, expect.stringMatching(/last-good\.toml/)]);
+  const guard = await daemon.command("guard", "status");
+  expect(guard).toMatchObject({
+    code: 0,
+    stdout: "guard: on\n",
+    stderr: expect.stringMatching(/last good/) as string,
+  });
   // What it does not name is not there.
   const unknown = await daemon.command("grant", "alice", "web", client.address.v4);
   expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringMatching(/web/)]);
