@@ -28,15 +28,17 @@ export class Ledger {
 
   opened(grant: Grant): void {
     const row = rowOf(grant);
-    this.#ended.delete(keyOf(row));
-    this.#opened.set(keyOf(row), row);
+    const key = keyOf(row);
+    this.#ended.delete(key);
+    this.#opened.set(key, row);
     this.#soon();
   }
 
   ended(grant: Grant): void {
     const row = rowOf(grant);
-    this.#opened.delete(keyOf(row));
-    this.#ended.set(keyOf(row), row);
+    const key = keyOf(row);
+    this.#opened.delete(key);
+    this.#ended.set(key, row);
     this.#soon();
   }
 

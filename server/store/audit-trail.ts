@@ -26,9 +26,11 @@ export interface TrailOptions {
   readonly queue?: number;
   /** Milliseconds after which writing is tried again. */
   readonly retry?: number;
+  /** Milliseconds that a line waits for others: many are one write and one sync. */
+  readonly gather?: number;
 }
 
-const DEFAULTS = { fileBytes: 4 * 2 ** 20, files: 16, queue: 10_000, retry: 1_000 };
+const DEFAULTS = { fileBytes: 4 * 2 ** 20, files: 16, queue: 10_000, retry: 1_000, gather: 20 };
 /** Lines written at once. */
 const BATCH = 256;
 const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
@@ -53,6 +55,7 @@ export class AuditTrail {
   readonly #queue: string[] = [];
   #head: Head = { seq: 0, hash: NO_HASH, first: 1 };
   #file: FileHandle | undefined;
+  #headFile: FileHandle | undefined;
   #size = 0;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -77,7 +80,7 @@ export class AuditTrail {
       return;
     }
     this.#queue.push(this.#text(fields));
-    this.#start();
+    if (this.#running === undefined) this.#timer ??= setTimeout(this.#start, this.#options.gather).unref();
   }
 
   /** Resolves once everything queued is on disk, or cannot be written for now. */
@@ -91,7 +94,9 @@ export class AuditTrail {
     await this.flush();
     clearTimeout(this.#timer);
     await this.#file?.close();
+    await this.#headFile?.close();
     this.#file = undefined;
+    this.#headFile = undefined;
   }
 
   #text(fields: Readonly<Record<string, unknown>>): string {
@@ -101,13 +106,14 @@ export class AuditTrail {
     return json.slice(1, -1).replace(/[\u007f-\uffff]/g, escape);
   }
 
-  #start(): void {
+  readonly #start = (): void => {
     if (this.#queue.length === 0 || this.#running !== undefined) return;
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#running = this.#work().finally(() => {
       this.#running = undefined;
     });
-  }
+  };
 
   async #work(): Promise<void> {
     try {
@@ -124,8 +130,7 @@ export class AuditTrail {
         );
       }
       this.#trouble = trouble;
-      this.#timer = setTimeout(() => this.#start(), this.#options.retry);
-      this.#timer.unref();
+      this.#timer = setTimeout(this.#start, this.#options.retry).unref();
     }
   }
 
@@ -174,12 +179,8 @@ export class AuditTrail {
   /** Follows the lines, which are what counts: where the head cannot be written the trail goes on without. */
   async #setHead(head: Head): Promise<void> {
     this.#head = head;
-    const file = await open(headFile(this.#options.folder), FLAGS, 0o600);
-    try {
-      await file.write(formatHead(head), 0);
-    } finally {
-      await file.close();
-    }
+    this.#headFile ??= await open(headFile(this.#options.folder), FLAGS, 0o600);
+    await this.#headFile.write(formatHead(head), 0);
   }
 
   /** Finds the end of the chain. A line cut short, as by a power failure, is taken out and told in the line after it. */

@@ -8,6 +8,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { eventually } from "../../lab/wait.ts";
 import { readTrail, verifyTrail } from "../../../server/store/audit-read.ts";
 import { AuditTrail, type TrailOptions } from "../../../server/store/audit-trail.ts";
 import { headFile, type TrailLine, trailFile } from "../../../server/store/trail-file.ts";
@@ -66,6 +67,19 @@ describe("the audit trail", () => {
       "alice/c",
     ]);
     expect((await verifyTrail(folder)).problems).toEqual([]);
+  });
+
+  test("writes by itself what comes, soon after", async () => {
+    const folder = scratch();
+    const trail = new AuditTrail({ folder, now: Date.now, tell: () => undefined, gather: 1 });
+    for (const name of ["a", "b"]) {
+      trail.append({ kind: "granted", device: `alice/${name}` });
+      await eventually(
+        "it is written",
+        async () => (await linesOf(folder)).at(-1)?.["device"] === `alice/${name}`,
+      );
+    }
+    await trail.close();
   });
 
   test("rotates by size, keeps so many files, and carries the chain over", async () => {
