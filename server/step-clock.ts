@@ -8,8 +8,8 @@ import type { Journal } from "./store/journal.ts";
 const SLICE = 256;
 /** Milliseconds between slices: 100,000 devices take two seconds, a million are ready before their step begins. */
 const PAUSE = 4;
-/** How soon a clock that was set is noticed: until its new steps are derived, nobody gets in. */
-const LOOK = 1000;
+/** How soon a clock that was set is noticed: until its new steps are derived, nobody gets in. Each look wakes an idle machine. */
+const LOOK = 2000;
 
 export interface StepClockParts {
   readonly now: () => UnixMillis;

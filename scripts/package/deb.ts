@@ -14,8 +14,6 @@ export interface DebOptions {
 
 /** Where the programs live, with a Node of their own: Debian's is too old. */
 const HOME = "usr/lib/tock";
-/** A client that ends within milliseconds gets nothing back for compiling its code well. */
-export const CLIENT_FLAGS = ["--no-opt", "--no-maglev", "--no-sparkplug"];
 
 /**
  * Builds dist/tock_VERSION_ARCH.deb for this machine's architecture and gives its name. Needs dpkg-deb, and dist/ as
@@ -42,11 +40,7 @@ export async function buildDeb({ root, version, epoch }: DebOptions): Promise<st
     await put(`dist/web/${file}`, `${HOME}/web/${file}`);
   await write(`${HOME}/package.json`, '{ "type": "module" }\n');
   for (const file of runtimeFiles(root)) await put(file, `${HOME}/${file}`);
-  await write(
-    "usr/bin/tock",
-    `#!/bin/sh\nexec /${HOME}/node ${CLIENT_FLAGS.join(" ")} /${HOME}/tock.js "$@"\n`,
-    0o755,
-  );
+  await write("usr/bin/tock", `#!/bin/sh\nexec /${HOME}/node /${HOME}/tock.js "$@"\n`, 0o755);
   await write("usr/sbin/tockd", `#!/bin/sh\nexec /${HOME}/node /${HOME}/tockd.js "$@"\n`, 0o755);
 
   for (const unit of ["tockd.service", "tock-guard.service"]) {

@@ -1,5 +1,4 @@
 import { copyFile, writeFile } from "node:fs/promises";
-import { CLIENT_FLAGS } from "../../../scripts/package/deb.ts";
 import type { Host } from "../../lab/host.ts";
 import type { Network } from "../lib/network.ts";
 import { fwknopCommand, startFwknop } from "../lib/others.ts";
@@ -29,10 +28,9 @@ export async function measureClient(network: Network, programs: Programs, { quic
   await writeFile(empty, "");
   const commands: Record<string, string[]> = {
     "node, an empty file": [NODE, empty],
-    "tock open": [NODE, ...CLIENT_FLAGS, TOCK, ...OPEN],
-    "tock open, by npm": [NODE, TOCK, ...OPEN],
-    "tock open --no-reply": [NODE, ...CLIENT_FLAGS, TOCK, ...OPEN, "--no-reply"],
-    "tock --version": [NODE, ...CLIENT_FLAGS, TOCK, "--version"],
+    "tock open": [NODE, TOCK, ...OPEN],
+    "tock open --no-reply": [NODE, TOCK, ...OPEN, "--no-reply"],
+    "tock --version": [NODE, TOCK, "--version"],
     fwknop: fwknopCommand(iptables, "fwknopd", fwknopd, client.address.v4),
   };
   const warm = await race(client, programs, Object.values(commands), quick ? 2 : 40);
@@ -47,7 +45,6 @@ export async function measureClient(network: Network, programs: Programs, { quic
     rows,
     notes: [
       "Wall time and processor time of each process by wait4(), in turn. fwknop waits for no answer; tock open does, over one round trip, which is the row `round trip`: by the client's own clock, from sending to the reply.",
-      "`tock open` as the Debian package starts it, with Node's flags for short-lived processes; an installation by npm starts it without (packages of npm can name no flags that work everywhere).",
       "cold: a copy of Node and of the program whose pages are taken out of the page cache before each run. page: Debian's Chromium, from the click to the state `open`, by the page's clock.",
     ],
   };
@@ -89,7 +86,7 @@ async function measureCold(client: Host, programs: Programs, empty: string, roun
   await copyFile(TOCK, script);
   const commands = {
     "node, an empty file": [node, empty],
-    "tock open": [node, ...CLIENT_FLAGS, script, ...OPEN],
+    "tock open": [node, script, ...OPEN],
   };
   const runs: Run[][] = [[], []];
   for (let round = 0; round < rounds; round++) {
