@@ -4,6 +4,7 @@ import { STEP_MILLIS } from "../../shared/constants.ts";
 import { BadMachine } from "../lab/bad-machine.ts";
 import { Device } from "../lab/device.ts";
 import { must } from "../lab/exec.ts";
+import { tockd } from "../lab/programs.ts";
 import { Scene } from "../lab/scene.ts";
 import { BACKENDS } from "../lab/tock-server.ts";
 import { eventually } from "../lab/wait.ts";
@@ -261,5 +262,5 @@ describe("the machine", () => {
 
 /** A command of tockd on a machine whose clock and disk are all right. */
 function commandOf(name: string): readonly [string, ...string[]] {
-  return [process.execPath, `${process.cwd()}/server/cli.ts`, name, "--config", scene.daemon.config];
+  return tockd(name, "--config", scene.daemon.config);
 }

@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Device } from "../lab/device.ts";
+import { tockd } from "../lab/programs.ts";
 import { Scene } from "../lab/scene.ts";
 import { SshServer } from "../lab/sshd.ts";
 import { BACKENDS } from "../lab/tock-server.ts";
 import { eventually } from "../lab/wait.ts";
 
 /** The guard on trial: it takes itself off unless a new session that came in through Tock keeps it. */
-
-const cli = new URL("../../server/cli.ts", import.meta.url).pathname;
 
 describe.each(BACKENDS)("%s", (backend) => {
   let scene: Scene;
@@ -23,7 +22,7 @@ describe.each(BACKENDS)("%s", (backend) => {
   afterAll(() => scene[Symbol.asyncDispose]());
 
   const inSession = (command: string): string =>
-    `${process.execPath} ${cli} ${command} --config ${scene.daemon.config}`;
+    `${tockd(command).join(" ")} --config ${scene.daemon.config}`;
   const ssh = (command: string) => sshd.run(scene.client, scene.server.address.v4, inSession(command));
   const status = async (): Promise<{ guard: string; trial: number | null }> =>
     JSON.parse((await scene.daemon.command("guard", "status", "--json")).stdout) as never;
@@ -122,7 +121,7 @@ describe("where other rules redirect the protected port to sshd's own", () => {
 
   const ssh = (port: number, command: string) => {
     const target = ["-p", String(port), `root@${scene.server.address.v4}`];
-    const line = `${process.execPath} ${cli} ${command} --config ${scene.daemon.config}`;
+    const line = `${tockd(command).join(" ")} --config ${scene.daemon.config}`;
     return scene.client.run(["ssh", ...sshd.options(5), ...target, line], { timeout: 30_000 });
   };
 

@@ -5,6 +5,7 @@ import type { Status } from "../../server/admin/methods.ts";
 import type { ServiceName } from "../../shared/brand.ts";
 import { unwrap } from "../../shared/result.ts";
 import type { Device } from "../lab/device.ts";
+import { tockd as program } from "../lab/programs.ts";
 import { Scene } from "../lab/scene.ts";
 import type { ServerSetup } from "../lab/tock-server.ts";
 import { eventually, never, sleep } from "../lab/wait.ts";
@@ -158,9 +159,8 @@ describe("grants", () => {
 
   test("who may not use the socket is told so", async () => {
     const socket = scene.server.path("tockd.sock");
-    const argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", process.execPath] as const;
-    const cli = new URL("../../server/cli.ts", import.meta.url).pathname;
-    const { code, stderr } = await scene.server.run([...argv, cli, "grants", "--socket", socket]);
+    const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] as const;
+    const { code, stderr } = await scene.server.run([...nobody, ...program("grants", "--socket", socket)]);
     expect([code, stderr]).toEqual([
       1,
       expect.stringMatching(/error: socket .* is not for this user\ntock: hint: /),
@@ -170,8 +170,7 @@ describe("grants", () => {
 
 test("top shows all of it on one screen, as it changes, and leaves the terminal as it was", async () => {
   await open(phone);
-  const cli = new URL("../../server/cli.ts", import.meta.url).pathname;
-  const command = [process.execPath, cli, "top", "--config", scene.daemon.config].join(" ");
+  const command = program("top", "--config", scene.daemon.config).join(" ");
   const inside = `stty cols 120 rows 40; stty -g > before; ${command}; stty -g > after`;
   const argv = ["script", "--quiet", "--return", "-c", inside, "/dev/null"] as const;
   const top = scene.server.start(argv, { cwd: scene.server.folder });
@@ -191,11 +190,8 @@ test("top shows all of it on one screen, as it changes, and leaves the terminal 
 
 describe("events", () => {
   test("are told as they come, and kept over SIGKILL with their chain whole", async () => {
-    const follower = scene.server.start([
-      process.execPath,
-      new URL("../../server/cli.ts", import.meta.url).pathname,
-      ...["events", "-f", "--json", "--user", "alice", "--config", scene.daemon.config],
-    ]);
+    const words = ["events", "-f", "--json", "--user", "alice", "--config", scene.daemon.config];
+    const follower = scene.server.start(program(...words));
     await follower.waitFor(/"kind":"granted"/);
     const before = follower.stdout.split("\n").length;
     await open(phone);
