@@ -49,7 +49,7 @@ beforeAll(async () => {
   root = `${lab.folder}/debian`;
   const packages =
     "iptables,nftables,libatomic1,libstdc++6,adduser,util-linux,iproute2,systemd,systemd-sysv,dbus";
-  await must(["debootstrap", "--variant=minbase", `--include=${packages}`, "bookworm", root], {
+  await must(["mmdebstrap", "--quiet", "--variant=minbase", `--include=${packages}`, "bookworm", root], {
     timeout: 560_000,
   });
   copy = `${lab.folder}/copy`;
