@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/support/sequencer.ts";
 import { lack } from "./test/support/root.ts";
 
 // These make network namespaces. Where that cannot be, no name matches: each test is reported as skipped.
@@ -14,6 +15,7 @@ export default defineConfig({
     reporters: ["default", "./test/support/reporter.ts"],
     allowOnly: false,
     restoreMocks: true,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
