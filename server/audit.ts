@@ -1,3 +1,4 @@
+import { Address } from "../shared/address.ts";
 import { userOf } from "../shared/brand.ts";
 import { type AuditEvent, isAlarm } from "./core/event.ts";
 import type { Log } from "./log.ts";
@@ -32,12 +33,25 @@ export class Audit {
   readonly emit = (event: AuditEvent): void => {
     const held = this.#throttle.pass(event, performance.now());
     if (held === undefined) return;
-    const { kind, ...fields } = event;
-    const user = "device" in event && event.device !== undefined ? { user: userOf(event.device) } : {};
-    const line = { ...user, ...fields, ...(held > 0 ? { held } : {}) };
+    const { kind } = event;
+    const line = lineOf(event, held);
     if (isAlarm(event)) this.#log.warn(line, kind);
     else this.#log.info(line, kind);
     const record = { kind, ...line };
     for (const listener of this.#listeners) listener(event, record);
   };
+}
+
+/** What a line says beside its kind. Addresses are texts here already: they are written down more than once. */
+function lineOf(event: AuditEvent, held: number): Record<string, unknown> {
+  const line: Record<string, unknown> = {};
+  if ("device" in event && event.device !== undefined) line["user"] = userOf(event.device);
+  const fields = event as Readonly<Record<string, unknown>>;
+  for (const name in fields) {
+    if (name === "kind") continue;
+    const value = fields[name];
+    line[name] = value instanceof Address ? value.text : value;
+  }
+  if (held > 0) line["held"] = held;
+  return line;
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { join } from "node:path";
 
 /**
@@ -39,7 +39,7 @@ export function headFile(folder: string): string {
 
 /** SHA-256 of a line without its line break, in hex. */
 export function hashOf(line: string): string {
-  return createHash("sha256").update(line).digest("hex");
+  return hash("sha256", line, "hex");
 }
 
 /** The line that a text is, or undefined where it is none. */
