@@ -32,6 +32,8 @@ function withAead<T>(
   aad: Uint8Array,
   work: (aead: ReturnType<typeof chacha20poly1305>) => T,
 ): T {
+  if (key.length !== 32 || nonce.length !== NONCE_BYTES)
+    throw new RangeError(`aead: expected 32 and ${NONCE_BYTES} bytes, got ${key.length} and ${nonce.length}`);
   keyBytes.set(key);
   longNonceBytes.set(nonce.subarray(0, 16));
   NONCE.set(nonce.subarray(16), 4);

@@ -107,9 +107,9 @@ export class AuditTrail {
   }
 
   readonly #start = (): void => {
-    if (this.#queue.length === 0 || this.#running !== undefined) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    if (this.#queue.length === 0 || this.#running !== undefined) return;
     this.#running = this.#work().finally(() => {
       this.#running = undefined;
     });

@@ -144,7 +144,10 @@ export class World {
     const took = performance.now() - begun;
     const logged = daemon.log();
     check(!logged.some((line) => line["msg"] === "journal not trusted"), "the journal is not trusted");
-    if (this.guard === "off") await this.#isOff();
+    if (this.guard === "off") {
+      await this.#isOff();
+      check(!daemon.log().some(({ msg }) => msg === "guard"), "the guard was taken off, and was put back");
+    }
     if (this.guard !== "on") {
       await daemon.must("guard", "on");
       this.guard = "on";

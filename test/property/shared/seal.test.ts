@@ -31,6 +31,18 @@ test("what seals is the library's XChaCha20-Poly1305, however the key lies in me
   );
 });
 
+test.each([
+  [0, 24],
+  [31, 24],
+  [33, 24],
+  [32, 0],
+  [32, 12],
+  [32, 25],
+])("a key of %d bytes and a nonce of %d seal nothing where one is wrong", (key, nonce) => {
+  const keys = { tag: new Uint8Array(8), seal: new Uint8Array(key) };
+  expect(() => sealPacket(keys, new Uint8Array(nonce), new Uint8Array(96))).toThrow(RangeError);
+});
+
 test("a reply opens to its answer, under its key and its packet's nonce alone", () => {
   fc.assert(
     fc.property(

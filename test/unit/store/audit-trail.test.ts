@@ -4,6 +4,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -80,6 +81,27 @@ describe("the audit trail", () => {
       );
     }
     await trail.close();
+  });
+
+  test("goes on by itself after its head could not be written", async () => {
+    const folder = scratch();
+    symlinkSync("nothing", headFile(folder));
+    const told: string[] = [];
+    const tell = (message: string): void => void told.push(message);
+    const trail = new AuditTrail({ folder, now: Date.now, tell, gather: 1, retry: 1 });
+    trail.append({ kind: "granted", device: "alice/a" });
+    await eventually("it is told", () => told.length === 1);
+    rmSync(headFile(folder));
+    for (const name of ["b", "c"]) {
+      trail.append({ kind: "granted", device: `alice/${name}` });
+      await eventually(
+        "it is written",
+        async () => (await linesOf(folder)).at(-1)?.["device"] === `alice/${name}`,
+      );
+    }
+    await trail.close();
+    expect((await verifyTrail(folder)).problems).toEqual([]);
+    expect(told.at(-1)).toMatch(/it is written again/);
   });
 
   test("rotates by size, keeps so many files, and carries the chain over", async () => {
