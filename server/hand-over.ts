@@ -18,11 +18,10 @@ import { viewSocket } from "./admin/methods.ts";
 import { loadSettings } from "./config/load.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Log } from "./log.ts";
+import { isRootsAlone, OTHERS_WRITE } from "./sys/roots-alone.ts";
 import { askingAs, type Identity } from "./sys/privileges.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, R_OK } = constants;
-const OTHERS_WRITE = 0o022;
-const STICKY = 0o1000;
 
 /**
  * Gives the user what an earlier daemon, or `tockd init`, has left to root, and says what it changes. Where somebody else could
@@ -96,18 +95,6 @@ export function holdsOnlySockets(socket: string): boolean {
 /** The folder, or the nearest one above it that exists. */
 export function firstThere(folder: string): string {
   return statSync(folder, { throwIfNoEntry: false }) === undefined ? firstThere(dirname(folder)) : folder;
-}
-
-/** Whether nobody but root can write there, or put something else in its place. The path has no symbolic link in it. */
-function isRootsAlone(path: string): boolean {
-  const { uid, mode } = lstatSync(path);
-  if (uid !== 0 || (mode & OTHERS_WRITE) !== 0) return false;
-  for (let folder = dirname(path); ; folder = dirname(folder)) {
-    const above = lstatSync(folder);
-    const isShut = (above.mode & OTHERS_WRITE) === 0 || (above.mode & STICKY) !== 0;
-    if (above.uid !== 0 || !isShut) return false;
-    if (folder === dirname(folder)) return true;
-  }
 }
 
 function withFile(path: string, flags: number, body: (descriptor: number) => void): void {

@@ -1,5 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { TockError } from "../shared/errors.ts";
 import { err, ok, type Result } from "../shared/result.ts";
 import { settingsDespiteMistakes } from "./config/despite-mistakes.ts";
@@ -11,6 +11,7 @@ import { GuardWish } from "./guard-wish.ts";
 import { codeOf, putFile } from "./store/journal-io.ts";
 import { checkStateFile } from "./store/state-folder.ts";
 import { userIds } from "./sys/accounts.ts";
+import { isBelowRootsAlone } from "./sys/roots-alone.ts";
 
 /** What a start goes by: the file, or, where that has mistakes, what was last taken from it. */
 export interface Start {
@@ -68,7 +69,8 @@ export function settingsToStart(file: string): Result<Start, readonly TockError[
 
 /**
  * What was last taken from this file, as far as this process may trust it. Undefined where there is none, it is another
- * file's, this version does not understand it, or others could have written it.
+ * file's, this version does not understand it, or others could have written it. A file that others could have written does not
+ * say where it is: the usual state folder does.
  */
 export function lastGood(file: string): Settings | undefined {
   const { state, socket } = settingsDespiteMistakes(file).server;
@@ -90,6 +92,8 @@ function readKept(path: string): { readonly text: string; readonly uid: number }
   let descriptor: number | undefined;
   try {
     if (!checkStateFile(path).ok) return undefined;
+    // Root takes nothing from a folder that somebody could put in the place of the daemon's.
+    if (process.geteuid?.() === 0 && !isBelowRootsAlone(realpathSync(dirname(path)))) return undefined;
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     return { text: readFileSync(descriptor, "utf8"), uid: fstatSync(descriptor).uid };
   } catch {

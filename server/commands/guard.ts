@@ -94,8 +94,8 @@ Examples:
       const settings = loaded.ok
         ? ([loaded.value] as const)
         : ([despite("nftables"), despite("iptables")] as const);
-      unwrap(await guardOff(settings, ui));
       if (!loaded.ok) ui.note(`tock: warning: ${file} cannot be used: tockd check\n`);
+      unwrap(await guardOff(settings, ui));
       const off = { guard: "off", trial: null };
       ui.out(flags.json === true ? json(off) : "guard: off; protected ports are open to everybody\n");
     });

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readTrusted } from "./load.ts";
 import { parseSettings } from "./parse.ts";
 import type { Settings } from "./settings.ts";
 
@@ -8,9 +8,12 @@ const PLACES = /^[ \t]*(state|socket)[ \t]*=[ \t]*"([^"\\]+)"/gm;
 /**
  * What `tockd guard off`, and whoever asks the running daemon, needs where the configuration has mistakes: the places that the
  * file names, if they can be made out, and else the usual ones. Whoever made a mistake in the file may have no other way in.
+ * A file that others could have written names no place: it would be theirs.
  */
 export function settingsDespiteMistakes(file: string): Settings {
-  const places = new Map([...textOf(file).matchAll(PLACES)].map(([, key = "", path = ""]) => [key, path]));
+  const trusted = readTrusted(file);
+  const text = trusted.ok ? trusted.value.toString() : "";
+  const places = new Map([...text.matchAll(PLACES)].map(([, key = "", path = ""]) => [key, path]));
   const lines = [...places].map(([key, path]) => `${key} = "${path}"`);
   const base = '[server]\nname = "unknown"\naddresses = ["127.0.0.1"]\n';
   const rest = '\n[services.unknown]\nports = ["tcp/22"]\n';
@@ -21,12 +24,4 @@ export function settingsDespiteMistakes(file: string): Settings {
 function unwrapFirst(settings: ReturnType<typeof parseSettings>): Settings {
   if (settings.ok) return settings.value;
   throw settings.error[0] ?? new Error("the usual places were refused");
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
-  }
 }

@@ -15,11 +15,19 @@ type Loaded<T> = Result<T, readonly TockError[]>;
  * A file that others than root and this process's user could have written is refused: whoever writes it opens ports.
  */
 export function loadSettings(file: string = DEFAULT_CONFIG): Loaded<Settings> {
-  const text = readChecked(file);
-  return text.ok ? parseSettings(text.value, file) : text;
+  const bytes = readTrusted(file);
+  if (!bytes.ok) return bytes;
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.value);
+  } catch {
+    return err([new TockError("invalid", `${file}: expected UTF-8 text`, "save the file as UTF-8")]);
+  }
+  return parseSettings(text, file);
 }
 
-function readChecked(file: string): Loaded<string> {
+/** What is in the file, whatever it means; an error where others could have written it: then nothing in it counts. */
+export function readTrusted(file: string): Loaded<Buffer> {
   const refuse = (code: ErrorCode, message: string, hint?: string): Loaded<never> =>
     err([new TockError(code, `${file}: ${message}`, hint)]);
   let descriptor: number;
@@ -38,9 +46,8 @@ function readChecked(file: string): Loaded<string> {
       return refuse("permission", danger, `whoever can write it can open ports: chown root, chmod go-w`);
     if (stat.size > MOST_BYTES)
       return refuse("invalid", `expected at most ${MOST_BYTES} bytes, got ${stat.size}`);
-    return ok(new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(descriptor)));
+    return ok(readFileSync(descriptor));
   } catch (error) {
-    if (error instanceof TypeError) return refuse("invalid", "expected UTF-8 text", "save the file as UTF-8");
     return refuse(...unreadable(error as NodeJS.ErrnoException));
   } finally {
     closeSync(descriptor);

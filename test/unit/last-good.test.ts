@@ -1,6 +1,16 @@
-import { appendFileSync, chmodSync, chownSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
+import { settingsDespiteMistakes } from "../../server/config/despite-mistakes.ts";
 import { loadSettings } from "../../server/config/load.ts";
 import { keepLastGood, lastGood, settingsToStart } from "../../server/last-good.ts";
 import type { Result } from "../../shared/result.ts";
@@ -9,6 +19,9 @@ import { scratch, tockd } from "../support/tockd.ts";
 let config: string;
 let state: string;
 let kept: string;
+let socket: string;
+
+const NOBODY = 65_534;
 
 const value = <T>(result: Result<T, unknown>): T => {
   if (!result.ok) throw new Error(JSON.stringify(result.error));
@@ -22,8 +35,9 @@ beforeEach(async () => {
   config = join(folder, "tockd.toml");
   state = join(folder, "state");
   kept = join(state, "last-good.toml");
+  socket = join(folder, "tockd.sock");
   const flags = ["--state", state, "--name", "my", "--address", "203.0.113.7", "--user", "alice"];
-  await tockd(["init", ...flags, "--socket", join(folder, "tockd.sock"), "--config", config]);
+  await tockd(["init", ...flags, "--socket", socket, "--config", config]);
 });
 
 test("a file in order is what counts, whatever was kept", () => {
@@ -41,12 +55,39 @@ test("a file with a mistake is stood in for by what was taken last, and the mist
   expect(start.mistakes[0]?.message).toMatch(/tockd\.toml:/);
 });
 
-test("a file that others can write is stood in for too", () => {
-  const good = settings();
-  value(keepLastGood(config, good));
+test("a file that others can write says neither where the last good one is nor where the daemon is", async () => {
+  value(keepLastGood(config, settings()));
+  expect(settingsDespiteMistakes(config).server.state).toBe(state);
   chmodSync(config, 0o666);
-  expect(value(settingsToStart(config)).settings).toEqual(good);
+  expect(lastGood(config)).toBeUndefined();
+  const start = settingsToStart(config);
+  expect(start.ok ? [] : start.error).toEqual([expect.objectContaining({ code: "permission" })]);
+  expect(settingsDespiteMistakes(config).server).toMatchObject({
+    state: "/var/lib/tock",
+    socket: "/run/tock/tockd.sock",
+  });
+  const { note } = await tockd(["status", "--config", config]);
+  expect(note).not.toContain(socket);
 });
+
+test.runIf(process.geteuid?.() === 0)(
+  "root takes nothing from a state folder in whose place somebody could put another",
+  () => {
+    const home = scratch();
+    const elsewhere = join(home, "state");
+    renameSync(state, elsewhere);
+    writeFileSync(
+      config,
+      readFileSync(config, "utf8").replace(JSON.stringify(state), JSON.stringify(elsewhere)),
+    );
+    const good = settings();
+    value(keepLastGood(config, good));
+    spoil();
+    expect(lastGood(config)).toEqual(good);
+    chownSync(home, NOBODY, NOBODY);
+    expect(lastGood(config)).toBeUndefined();
+  },
+);
 
 test.each([
   ["nothing was kept", () => rmSync(kept)],
@@ -70,9 +111,8 @@ test.runIf(process.geteuid?.() === 0)(
   () => {
     const good = settings();
     const hooked = { ...good, hooks: { ...good.hooks, onAlarm: ["/bin/true"] as const } };
-    const nobody = 65_534;
     const give = (): void => {
-      for (const path of [state, kept]) chownSync(path, nobody, nobody);
+      for (const path of [state, kept]) chownSync(path, NOBODY, NOBODY);
     };
     value(
       keepLastGood(config, { ...hooked, server: { ...good.server, user: "nobody", socket: "/etc/x.sock" } }),
