@@ -22,15 +22,11 @@ case $(ls -ldL -- "$1") in
 esac
 read -r link < "$1" || [ -n "$link" ] || fail "$1 is empty"
 
+# each HEX: its bytes as words that the shell takes for numbers. No program is run for each of them: routers are slow at that.
+each() { printf %s "$1" | sed 's/../0x& /g'; }
 # bytes HEX: hexadecimal to bytes, by the shell's own printf. hex: the other way round.
 bytes() {
-  hx=$1 out=
-  while [ -n "$hx" ]; do
-    rest=${hx#??}
-    out=$out$(printf '\\%03o' "0x${hx%"$rest"}")
-    hx=$rest
-  done
-  printf "$out"
+  [ -z "$1" ] || printf "$(printf '\\%03o' $(each "$1"))"
 }
 hex() { od -An -v -tx1 | tr -d ' \n'; }
 decode() { # base64url to bytes
@@ -40,14 +36,10 @@ decode() { # base64url to bytes
 }
 # xor KEY BYTE: each byte of the key, filled up with zeros to 64 bytes (SHA-256's block), xor one byte.
 xor() {
-  hx=$1 count=0 pad=
-  while [ $count -lt 64 ]; do
-    rest=${hx#??} byte=${hx%"${hx#??}"}
-    [ -n "$hx" ] || byte=00
-    pad=$pad$(printf %02x $((0x$byte ^ $2)))
-    hx=$rest count=$((count + 1))
-  done
-  printf %s "$pad"
+  count=0 pad=
+  for byte in $(each "$1"); do pad="$pad $((byte ^ $2))" count=$((count + 1)); done
+  while [ $count -lt 64 ]; do pad="$pad $(($2))" count=$((count + 1)); done
+  printf %02x $pad
 }
 # hmac KEY MESSAGE, all in hexadecimal (RFC 2104).
 hmac() {
