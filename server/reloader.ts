@@ -53,8 +53,9 @@ export class Reloader {
     return this.#isTaken ? {} : { mistakes: this.#parts.source.mistakes.map(({ message }) => message) };
   }
 
-  /** Keeps what the daemon goes by, for a start at which the file has a mistake. */
+  /** Keeps what was taken from the file, for a start at which that has a mistake; what stood in for it is kept already. */
   keep(): void {
+    if (!this.#isTaken) return;
     this.#parts.source.keep(this.#parts.settings());
   }
 

@@ -3,7 +3,7 @@ import type { UnixMillis } from "../../shared/brand.ts";
 import { unwrap } from "../../shared/result.ts";
 import { loadSettings } from "../config/load.ts";
 import type { Settings } from "../config/settings.ts";
-import { settingsToStart } from "../last-good.ts";
+import { settingsToStart, type Start } from "../last-good.ts";
 import { DeviceStore } from "../store/device-store.ts";
 import type { Person } from "../person.ts";
 import { type ExitCode, Failures, type Ui } from "../ui.ts";
@@ -35,12 +35,17 @@ export function settingsOf(command: Command): Settings {
 
 /** The same, or, where the file cannot be used, those that the daemon goes by instead; says so. */
 export function settingsInUse(command: Command, ui: Ui): Settings {
+  return startOf(command, ui).settings;
+}
+
+/** The same, with what is wrong with the file. */
+export function startOf(command: Command, ui: Ui): Start {
   const file = configFile(command);
   const start = settingsToStart(file);
   if (!start.ok) throw new Failures(start.error);
   if (start.value.mistakes.length > 0)
     ui.note(`tock: warning: ${file} cannot be used, this goes by the last good configuration: tockd check\n`);
-  return start.value.settings;
+  return start.value;
 }
 
 /** Runs `body` on the device store and closes it, whatever happens. */

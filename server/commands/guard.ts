@@ -9,7 +9,7 @@ import { keepLastGood, settingsToStart } from "../last-good.ts";
 import { sshSession } from "../sys/ssh-session.ts";
 import { startCommand } from "../sys/units.ts";
 import { Failures, json } from "../ui.ts";
-import { configFile, type Context, settingsInUse } from "./context.ts";
+import { configFile, type Context, settingsInUse, startOf } from "./context.ts";
 import { alone, lookAlone, otherGuard } from "./guard-alone.ts";
 import { guardOff } from "./guard-off.ts";
 import { type OnFlags, startTrial, trialSeconds, warnOfNoWayBack } from "./guard-trial.ts";
@@ -42,14 +42,14 @@ Examples:
 `,
     )
     .action(async (flags: OnFlags, command: Command) => {
-      const settings = settingsInUse(command, ui);
+      const { settings, mistakes } = startOf(command, ui);
       const seconds = await trialSeconds(flags, settings);
       if (seconds !== undefined) return startTrial(seconds, flags, settings, context);
       const told = await callDaemon(settings.server.socket, "guard-on", undefined);
       const hasDaemon = told.ok || told.error.code !== "not-found";
       unwrap(hasDaemon ? told : alone(settings, (keeper) => keeper.on()));
-      // A daemon has kept it.
-      if (!hasDaemon) keepLastGood(configFile(command), settings);
+      // A daemon has kept it, and so was what stands in for a file with mistakes.
+      if (!hasDaemon && mistakes.length === 0) keepLastGood(configFile(command), settings);
       ui.out(flags.json === true ? json({ guard: "on", trial: null }) : "guard: on\n");
       if (hasDaemon) return flags.unchecked === true ? undefined : warnOfNoWayBack(settings, context);
       ui.note("tock: warning: no daemon is running, so no device can open\n");

@@ -125,6 +125,11 @@ export class IptablesTable {
   }
 
   #look(): Result<Held> {
+    const kind = this.#kind();
+    if (!kind.ok) return kind;
+    // A look by iptables-legacy would make the table.
+    if (kind.value === "iptables-legacy" && hasLegacyTable(this.family, this.name) === false)
+      return ok(heldIn("", this.#hooks));
     const listed = runCommand([this.#program, "-w", "5", "-t", this.name, "-S"], this.#log, "", "look");
     if (!listed.ok) return listed;
     const held = heldIn(listed.value, this.#hooks);

@@ -25,3 +25,16 @@ test.each(BACKENDS)(
     expect(taken).toMatchObject({ code: 0, stdout: "guard: on\n", stderr: "" });
   },
 );
+
+test("guard status and doctor make no table of iptables-legacy", async () => {
+  const [host] = await lab.hosts("looked");
+  const server = await TockServer.create(host, { backend: "nftables" });
+  await server.must("guard", "off");
+  const tables = async (): Promise<string> =>
+    (await host.run(["sh", "-c", "cat /proc/self/net/ip_tables_names /proc/self/net/ip6_tables_names"]))
+      .stdout;
+  expect(await tables()).toBe("");
+  await server.command("guard", "status");
+  await server.command("doctor");
+  expect(await tables()).toBe("");
+});

@@ -1,4 +1,5 @@
-import { appendFile, chmod, readFile, rename, writeFile } from "node:fs/promises";
+import { appendFile, chmod, chown, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { tockd } from "../lab/programs.ts";
 import { Scene } from "../lab/scene.ts";
@@ -11,6 +12,8 @@ let scene: Scene;
 let phone: Device;
 let alarms: string;
 let good: string;
+
+const NOBODY = 65_534;
 
 beforeAll(async () => {
   scene = await Scene.set();
@@ -90,6 +93,20 @@ test("with the file gone it starts as long as a guard is wanted", async () => {
   await rename(daemon.config, `${daemon.config}.away`);
   const { code, stderr } = await server.run(run, { timeout: 60_000 });
   expect([code, stderr]).toEqual([1, expect.stringMatching(/no such file/)]);
+});
+
+test("neither a start from it nor guard on without a daemon changes the last good one", async () => {
+  const { daemon } = scene;
+  const kept = join(daemon.state, "last-good.toml");
+  await rename(`${daemon.config}.away`, daemon.config);
+  // The daemon's user has kept it: root reads it without its hooks.
+  const own = (await readFile(kept, "utf8")).replace(/^user = .*$/m, 'user = "nobody"');
+  expect(own).toMatch(/^user = "nobody"$[^]*^on_alarm = /m);
+  await writeFile(kept, own);
+  for (const path of [daemon.state, kept]) await chown(path, NOBODY, NOBODY);
+  await appendFile(daemon.config, "\nrubbish = [\n");
+  await daemon.must("guard", "on");
+  expect(await readFile(kept, "utf8")).toBe(own);
 });
 
 test("with nothing to go by it says what is wrong and ends", async () => {

@@ -20,3 +20,15 @@ test("after a reload that ended in an exception the next one reads the configura
   await expect(reloader.reload()).resolves.toEqual(again);
   expect(reads).toBe(2);
 });
+
+test("what stands in for a file with mistakes is not kept in the place of what was taken", () => {
+  const kept: string[] = [];
+  const parts = (mistakes: readonly TockError[]): ReloaderParts =>
+    ({
+      source: { mistakes, keep: (settings: unknown) => kept.push(String(settings)) },
+      settings: () => (mistakes.length > 0 ? "cut down" : "taken"),
+    }) as unknown as ReloaderParts;
+  new Reloader(parts([new TockError("config", "a mistake")])).keep();
+  new Reloader(parts([])).keep();
+  expect(kept).toEqual(["taken"]);
+});
