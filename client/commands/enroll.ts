@@ -95,7 +95,9 @@ function tellEnrolled(session: Session, name: string, outcome: Outcome | undefin
 }
 
 function stays(old: Replacement | undefined, then = ""): string {
-  return old === undefined ? "" : `. Profile ${old.name} stays as it was${then}`;
+  if (old === undefined) return "";
+  const aside = old.aside === undefined ? "" : `; what an earlier link began is profile ${old.aside}`;
+  return `. Profile ${old.name} stays as it was${aside}${then}`;
 }
 
 /** The profile stays: its first use ends the enrolment. */

@@ -1,6 +1,8 @@
+import { randomBytes } from "node:crypto";
 import { copyFileSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ProfileStore } from "../../../client/profile-store.ts";
+import { Secret } from "../../../shared/secret.ts";
 import { FakeDaemon } from "./fake-daemon.ts";
 import { Tock } from "./run-tock.ts";
 
@@ -33,6 +35,27 @@ test("the old profile stays until the server has taken the new one, then the new
   expect(names(tock)).toEqual(["fake"]);
   expect(text(tock)).not.toBe(old);
   expect((await tock.run(["ping", "fake"])).code).toBe(0);
+});
+
+test("the draft of another link, which may be all that opens, goes when the new one is enrolled and no sooner", async () => {
+  let isAway = true;
+  await using daemon = await FakeDaemon.start({ loseRequest: () => isAway });
+  await using tock = await relinked(daemon);
+  await enroll(tock, daemon.link(), "--replace");
+  const draft = text(tock, "fake.new");
+  const secret = new Secret(randomBytes(32));
+  const link = daemon.link({ secret });
+  const away = await enroll(tock, link, "--replace");
+  expect([away.code, away.stderr]).toEqual([
+    3,
+    expect.stringMatching(/earlier link began is profile fake\.new2/),
+  ]);
+  expect([text(tock, "fake.new2"), names(tock)]).toEqual([draft, ["fake", "fake.new", "fake.new2"]]);
+  isAway = false;
+  daemon.current = secret;
+  const done = await enroll(tock, link, "--replace");
+  expect(done.code, done.stderr).toBe(0);
+  expect(names(tock)).toEqual(["fake"]);
 });
 
 test("a link that the server refuses leaves the old profile alone", async () => {
