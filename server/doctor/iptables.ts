@@ -147,7 +147,19 @@ function ruleOf(line: string, chain: string): Omit<Rule, "number"> {
         at++;
     }
   }
-  return { text: line, chain, judge: (packet) => ({ match: all(tests, packet), verdict }) };
+  return {
+    text: line,
+    chain,
+    borders: () => bordersIn(line),
+    judge: (packet) => ({ match: all(tests, packet), verdict }),
+  };
+}
+
+function bordersIn(line: string): number[] {
+  const values = [...line.matchAll(/--(?:dports?|ports|ctorigdstport) (\S+)/g)].map(
+    ([, value = ""]) => value,
+  );
+  return values.flatMap((value) => value.split(/[,:]/).map(Number));
 }
 
 function testOf(word: string, value: string, second: string, match: string): Test | undefined {
@@ -165,8 +177,12 @@ function targetOf(option: string, target: string, rest: readonly string[]): Verd
   if (target === "DNAT" || target === "REDIRECT") {
     const value = rest[rest.findIndex((word) => /^--to-(destination|ports)$/.test(word)) + 1] ?? "";
     const [, to = "", port = ""] =
-      target === "REDIRECT" ? ["", "", value] : (/^\[?([0-9a-f.:]*?)\]?(?::(\d+))?$/i.exec(value) ?? []);
-    return { kind: "translate", to: to || undefined, port: /^\d+$/.test(port) ? Number(port) : undefined };
+      target === "REDIRECT"
+        ? ["", "", value]
+        : (/^\[?([0-9a-f.:]*?)\]?(?::([\d-]+)(?:\/\d+)?)?$/i.exec(value) ?? []);
+    const [first, last] = /^\d+(-\d+)?$/.test(port) ? port.split("-").map(Number) : [];
+    const range = first === undefined || last === undefined ? undefined : ([first, last] as const);
+    return { kind: "translate", to: to || undefined, port: range ? undefined : first, range };
   }
   if (target === TO_CHAIN) return { kind: "accept" };
   // The guard is not the machine's own firewall.

@@ -68,9 +68,13 @@ export function readNftables(listing: string, text: string): Ruleset | undefined
     const place = { family: String(rule["family"]), table: String(rule["table"]) };
     const said = words.get(`${chain} ${String(rule["handle"])}`) ?? JSON.stringify(expr);
     const number = typeof rule["handle"] === "number" ? rule["handle"] : undefined;
-    chains
-      .get(chain)
-      ?.push({ text: said, chain, number, judge: (packet) => judge(expr, packet, place, sets) });
+    chains.get(chain)?.push({
+      text: said,
+      chain,
+      number,
+      borders: () => numbersIn(expr, place, sets),
+      judge: (packet) => judge(expr, packet, place, sets),
+    });
   }
   return { bases, chains };
 }
@@ -148,15 +152,32 @@ function judge(
       verdict = looked.verdict;
     } else if (kind === "dnat" || kind === "redirect") {
       const { addr, port } = inside ?? {};
-      const isPlain =
-        (addr === undefined || typeof addr === "string") && (port === undefined || typeof port === "number");
-      verdict = isPlain ? { kind: "translate", to: addr, port } : { kind: "unknown" };
+      verdict = translation(addr, port) ?? { kind: "unknown" };
     } else if (!GOES_ON.test(kind)) verdict = verdictOf(statement, place) ?? { kind: "unknown" };
     if (kind === "xt") matches.push("unknown");
   }
   const match =
     (["none", "unknown", "some", "most"] as const).find((each) => matches.includes(each)) ?? "all";
   return { match, verdict };
+}
+
+/** Undefined = it takes the address or the port out of a map. */
+function translation(to: unknown, port: unknown): Verdict | undefined {
+  if (to !== undefined && typeof to !== "string") return undefined;
+  if (port === undefined || typeof port === "number") return { kind: "translate", to, port };
+  const range = (port as Json | null)?.["range"] as readonly [number, number] | undefined;
+  return range && { kind: "translate", to, port: undefined, range };
+}
+
+/** Every number in an expression, and in the sets that it names. */
+function numbersIn(expression: unknown, place: Place, sets: Sets): number[] {
+  if (typeof expression === "number") return [expression];
+  if (typeof expression === "string" && expression.startsWith("@")) {
+    const elements = sets.get(`${place.family} ${place.table} ${expression.slice(1)}`);
+    return numbersIn(elements, place, sets);
+  }
+  if (typeof expression !== "object" || expression === null) return [];
+  return Object.values(expression).flatMap((part) => numbersIn(part, place, sets));
 }
 
 function verdictOf(statement: unknown, { family, table }: Place): Verdict | undefined {

@@ -31,13 +31,12 @@ export function lookForSideDoors(
   const doors = ways.flatMap((way) =>
     (["tcp", "udp"] as const).flatMap((protocol) => {
       const guarded = [...services.flatMap(({ ports }) => ports), ...silent];
-      const isGuarded = (port: number): boolean => guarded.some((range) => holds(range, protocol, port));
       return sideDoors(
         firewalls,
         services,
         { ...FRESH, ...way, destination: way.to, protocol, port: 0, sentTo: 0 },
         own,
-        isGuarded,
+        guarded,
       );
     }),
   );
@@ -50,36 +49,43 @@ function sideDoors(
   services: readonly Service[],
   packet: Packet,
   own: Interfaces,
-  isGuarded: (port: number) => boolean,
+  guarded: readonly PortRange[],
 ): SideDoor[] {
+  const { protocol } = packet;
+  const isGuarded = (port: number): boolean => guarded.some((range) => holds(range, protocol, port));
   return stops(firewalls, packet, "prerouting", (type) => type === "nat").flatMap(({ chains, base }) => {
-    const leads = [...chains.values()]
-      .flat()
-      .filter((rule) => led(rule, services, packet, own) !== undefined);
+    const rules = [...chains.values()].flat();
+    const leads = rules.filter((rule) => led(rule, services, packet, own) !== undefined);
     if (leads.length === 0) return [];
-    const open = ports().filter(
-      (port) => !isGuarded(port) && leads.some(({ judge }) => judge(to(packet, port)).match !== "none"),
+    const open = stretches([
+      ...rules.flatMap((rule) => rule.borders()),
+      ...guarded.flatMap(({ first, last }) => [first, last]),
+    ]).filter(
+      ([port]) => !isGuarded(port) && leads.some(({ judge }) => judge(to(packet, port)).match !== "none"),
     );
     const found: SideDoor[] = [];
-    for (const port of open) {
+    for (const [port, end] of open) {
       for (const { rule, match } of translations(chains, base, to(packet, port))) {
         const at = led(rule, services, packet, own);
         if (at === undefined) continue;
-        const { protocol } = packet;
-        const isForAll = match === "all";
+        const isForAll = match === "all" && at.isSure;
         const last = found.at(-1);
         const goesOn = last?.rule === rule.text && last.isForAll === isForAll && last.outer.last === port - 1;
-        const outer = { protocol, first: (goesOn ? last.outer.first : port) as Port, last: port as Port };
+        const outer = { protocol, first: (goesOn ? last.outer.first : port) as Port, last: end as Port };
         if (goesOn) found.pop();
-        found.push({ ...at, outer, rule: rule.text, isForAll });
+        found.push({ service: at.service, inner: at.inner, outer, rule: rule.text, isForAll });
       }
     }
     return found;
   });
 }
 
-function ports(): number[] {
-  return Array.from({ length: LAST_PORT }, (_, index) => index + 1);
+/** The ports of which every rule says the same, as first and last: between two borders, which stand alone. */
+function stretches(borders: readonly number[]): [number, number][] {
+  const starts = [...new Set([1, ...borders.flatMap((port) => [port, port + 1])])]
+    .filter((port) => port >= 1 && port <= LAST_PORT)
+    .toSorted((a, b) => a - b);
+  return starts.map((port, index) => [port, (starts[index + 1] ?? LAST_PORT + 1) - 1]);
 }
 
 function to(packet: Packet, port: number): Packet {
@@ -92,13 +98,23 @@ function led(
   services: readonly Service[],
   packet: Packet,
   own: Interfaces,
-): Pick<SideDoor, "service" | "inner"> | undefined {
+): (Pick<SideDoor, "service" | "inner"> & { readonly isSure: boolean }) | undefined {
   const { verdict } = judge(packet);
-  if (verdict.kind !== "translate" || verdict.port === undefined) return undefined;
-  const { to: address, port } = verdict;
-  const service = services.find((each) => isServed(each, packet.protocol, address, port, own));
-  const inner = { protocol: packet.protocol, first: port as Port, last: port as Port };
-  return service && { service, inner };
+  if (verdict.kind !== "translate") return undefined;
+  const { protocol } = packet;
+  const { to: address, port = 0, range = [port, port] } = verdict;
+  for (const service of services) {
+    const port = (service.to ?? service.ports.map(({ first }) => ({ port: Math.max(first, range[0]) })))
+      .map((each) => each.port)
+      .find(
+        (port) => range[0] <= port && port <= range[1] && isServed(service, protocol, address, port, own),
+      );
+    if (port === undefined) continue;
+    const inner = { protocol, first: port as Port, last: port as Port };
+    // Which port of a range it is nobody knows.
+    return { service, inner, isSure: range[0] === range[1] };
+  }
+  return undefined;
 }
 
 /**

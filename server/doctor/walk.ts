@@ -57,7 +57,13 @@ export function is(fits: boolean): Match {
 
 type End =
   | { readonly kind: "accept" | "drop" | "return" | "next" | "unknown" }
-  | { readonly kind: "translate"; readonly to: string | undefined; readonly port: number | undefined };
+  | {
+      readonly kind: "translate";
+      readonly to: string | undefined;
+      readonly port: number | undefined;
+      /** Where it leads to one of several ports, which `port` does not name: the first and the last. */
+      readonly range?: readonly [number, number] | undefined;
+    };
 export type Verdict = End | { readonly kind: "jump" | "goto"; readonly chain: string };
 
 /** A rule in the firewall's own words, and what it says of a packet. */
@@ -66,6 +72,8 @@ export interface Rule {
   readonly chain: string;
   /** What another rule is put in front of it by: its number in the chain, or its handle with nft. */
   readonly number: number | undefined;
+  /** Ports from which on, or up to which, it may say something else than of the one before, and maybe other numbers. */
+  readonly borders: () => readonly number[];
   readonly judge: (packet: Packet) => { readonly match: Match; readonly verdict: Verdict };
 }
 
