@@ -34,8 +34,8 @@ export function callDaemon<M extends Method>(
     const giveUp = (): void => {
       const seconds = PATIENCE_MS / 1000;
       const pid = listenerOf(path);
-      const which = pid === undefined ? "" : `; it is process ${pid}: kill -KILL ${pid}`;
-      const hint = `does it hang? what was asked may still be done when it goes on. Start it anew${which}; tockd guard off works without it`;
+      const end = pid === undefined ? "end it" : `kill -KILL ${pid}`;
+      const hint = `it may be busy, and what was asked may still be done: tockd status. If that is silent too it hangs: ${end}, and start it anew; tockd guard off works without it`;
       fail("no-reply", `the daemon on ${path} gave no answer for ${seconds} s`, hint);
       socket.destroy();
     };

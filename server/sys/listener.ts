@@ -5,7 +5,9 @@ const LISTENS = "00010000";
 
 /** The process that listens on a Unix socket, in this network namespace; undefined = none, or it is not for us to see. */
 export function listenerOf(path: string): number | undefined {
-  const held = `socket:[${inodeOf(path) ?? ""}]`;
+  const inode = inodeOf(path);
+  if (inode === undefined) return undefined;
+  const held = `socket:[${inode}]`;
   const pids = readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));
   const pid = pids.find((name) => descriptorsOf(name).includes(held));
   return pid === undefined ? undefined : Number(pid);
@@ -13,11 +15,19 @@ export function listenerOf(path: string): number | undefined {
 
 /** proc_pid_net(5): number, references, protocol, flags, type, state, inode, path. */
 function inodeOf(path: string): string | undefined {
-  for (const line of readFileSync("/proc/net/unix", "utf8").split("\n")) {
+  for (const line of socketLines()) {
     const [, flags, inode, name] = /^\S+ \S+ \S+ (\S+) \S+ \S+ +([0-9]+) (.*)$/.exec(line) ?? [];
     if (flags === LISTENS && name === path) return inode;
   }
   return undefined;
+}
+
+function socketLines(): string[] {
+  try {
+    return readFileSync("/proc/net/unix", "utf8").split("\n");
+  } catch {
+    return []; // Hidden from this process.
+  }
 }
 
 function descriptorsOf(pid: string): string[] {
