@@ -3,6 +3,7 @@ import { loadSettings } from "../config/load.ts";
 import { ConfigMistake, formatPath } from "../config/mistake.ts";
 import { lastGoodFile, settingsToStart } from "../last-good.ts";
 import { Failures, json, type Ui } from "../ui.ts";
+import { unreadableByDaemon } from "../daemon-eyes.ts";
 import { type Context, configFile } from "./context.ts";
 
 /** `tockd check`: every mistake of the configuration, each with its line. */
@@ -13,16 +14,16 @@ export function addCheck(program: Command, { ui }: Context): void {
     .option("--json", "print the mistakes as JSON")
     .addHelpText(
       "after",
-      "\nExit codes: 0 no mistakes, 1 the file cannot be read, 2 mistakes. A daemon that is started\nmeanwhile goes by the last good configuration, where there is one.\n\nExample:\n  tockd check && tockd reload\n",
+      "\nRoot looks as the daemon's user too.\n\nExit codes: 0 no mistakes, 1 the file cannot be read, also where that is the daemon's user alone,\n2 mistakes. A daemon that is started meanwhile goes by the last good configuration, where there is one.\n\nExample:\n  tockd check && tockd reload\n",
     )
     .action((flags: { readonly json?: boolean }, command: Command) => {
       const file = configFile(command);
       const settings = loadSettings(file);
-      if (flags.json) ui.out(json(settings.ok ? [] : settings.error.map(plain)));
-      if (!settings.ok) {
-        noteStandIn(file, ui);
-        throw new Failures(settings.error);
-      }
+      const barred = settings.ok ? unreadableByDaemon(file, settings.value) : undefined;
+      const mistakes = settings.ok ? (barred === undefined ? [] : [barred]) : settings.error;
+      if (flags.json) ui.out(json(mistakes.map(plain)));
+      if (!settings.ok) noteStandIn(file, ui);
+      if (!settings.ok || barred !== undefined) throw new Failures(mistakes);
       if (flags.json) return;
       const { services, users } = settings.value;
       ui.out(`${file}: no mistakes; ${count(services.length, "service")}, ${count(users.length, "user")}\n`);

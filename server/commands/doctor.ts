@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import { lookAtDaemon as askDaemon } from "../admin/client.ts";
 import { loadSettings } from "../config/load.ts";
+import type { Settings } from "../config/settings.ts";
+import { unreadableByDaemon } from "../daemon-eyes.ts";
 import { ok, type Result } from "../../shared/result.ts";
 import type { Behind } from "../doctor/advice.ts";
 import { lookAtAddresses } from "../doctor/addresses.ts";
@@ -47,7 +49,7 @@ export function addDoctor(program: Command, context: Context): void {
 async function examine(file: string, context: Context): Promise<Finding[]> {
   const loaded = loadSettings(file);
   const mistakes = loaded.ok
-    ? [fine("config", `${file} is in order`)]
+    ? [lookAtReader(file, loaded.value)]
     : loaded.error.map(({ message, hint }) => fail("config", message, hint ?? "tockd check tells more"));
   const settings = loaded.ok ? loaded.value : lastGood(file);
   if (settings === undefined) return mistakes;
@@ -74,6 +76,12 @@ async function examine(file: string, context: Context): Promise<Finding[]> {
     ...lookAtForwarding(settings),
     ...(isRoot ? lookAtFirewalls(settings, behind(guard)) : []),
   ];
+}
+
+function lookAtReader(file: string, settings: Settings): Finding {
+  const barred = unreadableByDaemon(file, settings);
+  if (barred === undefined) return fine("config", `${file} is in order`);
+  return fail("config", barred.message, barred.hint ?? "tockd check tells more");
 }
 
 /** What advice for the machine's own firewall may count on. */

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { unwrap } from "../../shared/result.ts";
-import { loadSettings } from "../config/load.ts";
+import { loadAsDaemon } from "../daemon-eyes.ts";
 import type { Settings } from "../config/settings.ts";
 import { Daemon } from "../daemon.ts";
 import { keepLastGood, settingsToStart } from "../last-good.ts";
@@ -42,7 +42,7 @@ export function addRun(program: Command): void {
         const kept = keepLastGood(file, settings);
         if (!kept.ok) log.warn({ reason: kept.error.message }, "the configuration is not kept for a bad day");
       };
-      const reread = (): ReturnType<typeof loadSettings> => loadSettings(file);
+      const reread = (): ReturnType<typeof loadAsDaemon> => loadAsDaemon(file);
       const daemon = unwrap(await Daemon.start({ ...start.value, reread, keep }, log));
       process.on("SIGHUP", () => void daemon.reload());
       process.off("SIGHUP", early);

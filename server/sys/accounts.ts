@@ -6,6 +6,11 @@ export function groupId(name: string): number | undefined {
   return idOf(line?.[2]);
 }
 
+/** The name of a group by /etc/group; undefined where it has none. */
+export function groupName(id: number): string | undefined {
+  return linesOf("/etc/group").find((fields) => idOf(fields[2]) === id)?.[0];
+}
+
 /** A user's id and main group by /etc/passwd; undefined where there is no such user. */
 export function userIds(name: string): { readonly uid: number; readonly gid: number } | undefined {
   const line = linesOf("/etc/passwd").find((fields) => fields[0] === name);

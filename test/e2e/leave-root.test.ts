@@ -127,6 +127,20 @@ describe.each(BACKENDS)("%s", (backend) => {
     await scene.daemon.must("reload");
   });
 
+  test("where it may not read what root has put there, whoever looks is told what to do", async () => {
+    const { config } = scene.daemon;
+    const advice = `chgrp daemon ${config}; chmod 640 ${config}`;
+    await chown(config, 0, 0);
+    await chmod(config, 0o600);
+    for (const command of ["reload", "check"] as const) {
+      const told = await scene.daemon.command(command);
+      expect([told.code, told.stderr]).toEqual([1, expect.stringContaining(advice)]);
+    }
+    await scene.server.run(["sh", "-c", advice]);
+    await scene.daemon.must("check");
+    await scene.daemon.must("reload");
+  });
+
   test("it can read nothing that is root's", async () => {
     const { config } = scene.daemon;
     await rename(config, `${config}.kept`);

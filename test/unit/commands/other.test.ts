@@ -1,12 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, chmodSync, chownSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { Secret as OtpSecret, TOTP, URI } from "otpauth";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { programOf } from "../../../scripts/man/tockd.ts";
 import { serveAdmin } from "../../../server/admin/server.ts";
 import { loadSettings } from "../../../server/config/load.ts";
+import { userIds } from "../../../server/sys/accounts.ts";
 import { DeviceStore } from "../../../server/store/device-store.ts";
 import { hex } from "../../../shared/bytes.ts";
 import { decodeEnrolment } from "../../../shared/enrolment.ts";
@@ -65,6 +66,36 @@ describe("tockd check", () => {
       note: "",
     });
     expect(await run("check", "--json")).toEqual({ code: 0, out: "[]\n", note: "" });
+  });
+
+  // A user that every Debian has, as the daemon's.
+  test.runIf(process.geteuid?.() === 0)("root is told that the daemon's user may not read it", async () => {
+    const ids = userIds("daemon");
+    if (ids === undefined) throw new Error("there is no user daemon");
+    const folder = dirname(config);
+    const user = `[server]\nuser = "daemon"\n`;
+    writeFileSync(config, readFileSync(config, "utf8").replace("[server]\n", user), { mode: 0o600 });
+    chmodSync(folder, 0o755);
+    chownSync(config, 0, 0);
+    chmodSync(config, 0o600);
+    // A start as root hands both over.
+    chownSync(state, 0, 0);
+    expect((await run("check")).code).toBe(0);
+    chownSync(state, ids.uid, ids.gid);
+    const barred = `${config}: the daemon's user, daemon, has no permission to read it`;
+    expect(await run("check")).toMatchObject({
+      code: 1,
+      note: `tock: error: ${barred}\ntock: hint: as root: chgrp daemon ${config}; chmod 640 ${config}\n`,
+    });
+    expect(JSON.parse((await run("check", "--json")).out)).toMatchObject([{ message: barred }]);
+    expect((await run("doctor")).out).toContain(`FAIL  config      ${barred}\n`);
+    chmodSync(folder, 0o700);
+    chmodSync(config, 0o644);
+    expect((await run("check")).note).toContain(`chgrp daemon ${folder}; chmod g+x ${folder}`);
+    chmodSync(folder, 0o755);
+    chownSync(config, 0, ids.gid);
+    chmodSync(config, 0o640);
+    expect((await run("check")).code).toBe(0);
   });
 
   test("gives each mistake to programs with its place", async () => {
