@@ -1,6 +1,7 @@
 import { TockError } from "../../shared/errors.ts";
 import { err, ok, type Result } from "../../shared/result.ts";
 import type { Settings } from "../config/settings.ts";
+import type { AuditEvent } from "../core/event.ts";
 import type { Firewall, GuardState } from "../core/firewall.ts";
 import { createFirewall } from "../firewall/create.ts";
 import { openFirewall } from "../firewalls.ts";
@@ -8,8 +9,12 @@ import { GuardKeeper } from "../guard-keeper.ts";
 import { GuardWish } from "../guard-wish.ts";
 import { guardPlanOf } from "../plans.ts";
 
-/** Does something about the guard without a daemon. */
-export function alone<T>(settings: Settings, body: (keeper: GuardKeeper) => Result<T>): Result<T> {
+/** Does something about the guard without a daemon, and tells what came of it. */
+export function alone<T>(
+  settings: Settings,
+  body: (keeper: GuardKeeper) => Result<T>,
+  emit: (event: AuditEvent) => void = () => undefined,
+): Result<T> {
   if (process.geteuid?.() !== 0)
     return err(new TockError("permission", "guard: not permitted", "run as root"));
   const opened = openFirewall(settings, { log: () => undefined, now: () => performance.now() });
@@ -17,7 +22,7 @@ export function alone<T>(settings: Settings, body: (keeper: GuardKeeper) => Resu
   const { firewall } = opened.value;
   try {
     const wish = new GuardWish(settings.server.state);
-    return body(new GuardKeeper(firewall, guardPlanOf(settings), wish, () => undefined));
+    return body(new GuardKeeper(firewall, guardPlanOf(settings), wish, emit));
   } finally {
     firewall.dispose();
   }

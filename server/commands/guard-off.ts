@@ -2,9 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Result } from "../../shared/result.ts";
 import { callDaemon } from "../admin/client.ts";
 import type { Settings } from "../config/settings.ts";
+import type { AuditEvent } from "../core/event.ts";
 import { listenerOf } from "../sys/listener.ts";
 import type { Ui } from "../ui.ts";
 import { alone } from "./guard-alone.ts";
+import { writeAlone } from "./guard-trail.ts";
 
 /** How long the daemon has for its answer, and the kernel to end a daemon that gave none. */
 const PATIENCE_MS = 5_000;
@@ -21,7 +23,21 @@ export async function guardOff(settings: readonly [Settings, ...Settings[]], ui:
   const isHung = limit.aborted || (!told.ok && told.error.code === "no-reply");
   if (told.ok && !isHung) return told;
   if (!told.ok && told.error.code === "permission") return told;
-  const off = (): Result<void> => offAlone(settings);
+  const events: AuditEvent[] = [];
+  const done = await offWithout(settings, events, isHung, ui);
+  await writeAlone(settings[0].server.state, events, ui);
+  return done;
+}
+
+/** Without the daemon; one that hangs, and is in the way, is killed. */
+async function offWithout(
+  settings: readonly [Settings, ...Settings[]],
+  events: AuditEvent[],
+  isHung: boolean,
+  ui: Ui,
+): Promise<Result<void>> {
+  const { socket } = settings[0].server;
+  const off = (): Result<void> => offAlone(settings, events);
   const done = off();
   if (!isHung) return done;
   const pid = listenerOf(socket);
@@ -31,8 +47,16 @@ export async function guardOff(settings: readonly [Settings, ...Settings[]], ui:
   return done;
 }
 
-function offAlone([first, ...others]: readonly [Settings, ...Settings[]]): Result<void> {
-  const off = (settings: Settings): Result<void> => alone(settings, (keeper) => keeper.off());
+function offAlone(
+  [first, ...others]: readonly [Settings, ...Settings[]],
+  events: AuditEvent[],
+): Result<void> {
+  const off = (settings: Settings): Result<void> =>
+    alone(
+      settings,
+      (keeper) => keeper.off(),
+      (event) => events.push(event),
+    );
   let done = off(first);
   for (const other of others) if (!areOut(done)) done = off(other);
   return done;

@@ -4,6 +4,7 @@ import { unwrap } from "../../shared/result.ts";
 import { callDaemon } from "../admin/client.ts";
 import { loadSettings } from "../config/load.ts";
 import type { Settings } from "../config/settings.ts";
+import type { AuditEvent } from "../core/event.ts";
 import { GuardWish } from "../guard-wish.ts";
 import { keepLastGood, settingsToStart } from "../last-good.ts";
 import { sshSession } from "../sys/ssh-session.ts";
@@ -11,6 +12,7 @@ import { startCommand } from "../sys/units.ts";
 import { Failures, json } from "../ui.ts";
 import { configFile, type Context, settingsInUse, startOf } from "./context.ts";
 import { alone, lookAlone, otherGuard } from "./guard-alone.ts";
+import { writeAlone } from "./guard-trail.ts";
 import { guardOff } from "./guard-off.ts";
 import { type OnFlags, startTrial, trialSeconds, warnOfNoWayBack } from "./guard-trial.ts";
 import { socketOf } from "./look.ts";
@@ -47,7 +49,11 @@ Examples:
       if (seconds !== undefined) return startTrial(seconds, flags, settings, context);
       const told = await callDaemon(settings.server.socket, "guard-on", undefined);
       const hasDaemon = told.ok || told.error.code !== "not-found";
-      unwrap(hasDaemon ? told : alone(settings, (keeper) => keeper.on()));
+      const events: AuditEvent[] = [];
+      const emit = (event: AuditEvent): number => events.push(event);
+      const done = hasDaemon ? told : alone(settings, (keeper) => keeper.on(), emit);
+      await writeAlone(settings.server.state, events, ui);
+      unwrap(done);
       // A daemon has kept it, and so was what stands in for a file with mistakes.
       if (!hasDaemon && mistakes.length === 0) keepLastGood(configFile(command), settings);
       ui.out(flags.json === true ? json({ guard: "on", trial: null }) : "guard: on\n");

@@ -54,6 +54,24 @@ describe.each(BACKENDS)("%s", (backend) => {
     for (const { device } of devices) await daemon.must("device", "enable", device);
   });
 
+  test("while no daemon runs the audit trail has a line of it all the same", async () => {
+    const { daemon } = scene;
+    const lines = async (): Promise<number> =>
+      (await daemon.must("events", "--json")).split("\n").filter((line) => line.includes('"kind":"guard"'))
+        .length;
+    await daemon.stop("SIGTERM");
+    const before = await lines();
+    await daemon.must("guard", "on");
+    expect(await daemon.must("events")).toMatch(/ guard .*state=on by=command\n$/);
+    await daemon.must("guard", "off");
+    expect(await daemon.must("events")).toMatch(/ guard .*state=off by=command\n$/);
+    expect(await lines()).toBe(before + 2);
+    await daemon.must("events", "--verify");
+    await daemon.start();
+    await daemon.must("guard", "on", "--unchecked");
+    await daemon.must("events", "--verify");
+  });
+
   test("put on while no daemon runs, it says that nobody can open", async () => {
     await scene.daemon.stop("SIGTERM");
     const { code, stdout, stderr } = await scene.daemon.command("guard", "on");
