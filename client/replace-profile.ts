@@ -17,20 +17,24 @@ export class Replacement {
   readonly name: string;
   /** Where the new profile is until then. */
   readonly draft: string;
+  /** The device of the old profile, where that can be read. */
+  readonly was: string | undefined;
   #aside: string | undefined;
 
   /** Undefined where there is nothing to replace. Throws where that is of another server. */
   static of(name: string, enrolment: Enrolment): Replacement | undefined {
-    const replacement = new Replacement(name);
-    if (!replacement.#store.has(name)) return undefined;
-    const old = loadIfWhole(replacement.#store, name);
+    const store = new ProfileStore();
+    if (!store.has(name)) return undefined;
+    const old = loadIfWhole(store, name);
+    const replacement = new Replacement(name, old?.info.device);
     if (old === undefined || hex(old.info.serverId) === hex(enrolment.serverId)) return replacement;
     const hint = `choose another name with --name; where that server is no more: tock forget ${name}`;
     throw new TockError("exists", `profile ${name} is of another server than the link`, hint);
   }
 
-  private constructor(name: string) {
+  private constructor(name: string, was: string | undefined) {
     this.name = name;
+    this.was = was;
     this.draft = `${name}.new`;
   }
 

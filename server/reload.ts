@@ -72,7 +72,7 @@ export function needsRestart({ restart }: Changes): TockError | undefined {
   const keys = restart.join(", ");
   return new TockError(
     "config",
-    `reload: ${keys} cannot change while the daemon runs; nothing was changed`,
+    `reload: ${keys} cannot change while the daemon runs`,
     "restart tockd: the guard stays on, and open grants stay open unless the backend or the state folder changes",
   );
 }

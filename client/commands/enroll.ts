@@ -49,7 +49,7 @@ the link opens nothing any more. Where the server cannot be reached, that happen
       const wasSealed = (await old?.finish()) === true;
       if (wasSealed && given.passphrase !== true && given.keyring !== true)
         ui.warn(`the old profile was sealed, and this one is not: tock protect ${name}`);
-      return tellEnrolled(session, name, outcome, ui);
+      return tellEnrolled(session, { name, was: old?.was }, outcome, ui);
     }
     if (outcome.best === undefined) return tellUnfinished(session, outcome, old, ui);
     return refused(session, outcome, old, ui);
@@ -83,9 +83,15 @@ function facts(session: Session, outcome: Outcome | undefined, name = session.pr
   return { profile: name, server: info.server, device: info.device, services, targets };
 }
 
-function tellEnrolled(session: Session, name: string, outcome: Outcome | undefined, ui: Ui): number {
+function tellEnrolled(
+  session: Session,
+  { name, was }: Pick<Replacement, "name" | "was">,
+  outcome: Outcome | undefined,
+  ui: Ui,
+): number {
   const { info } = session.profile;
-  ui.success(`enrolled ${info.device} at ${info.server}, as profile ${name}`);
+  const before = was === undefined || was === info.device ? "" : ` (was ${was})`;
+  ui.success(`enrolled ${info.device} at ${info.server}, as profile ${name}${before}`);
   ui.line(`services: ${info.services.map((service) => service.name).join(", ")}`);
   ui.line(`try: tock open ${name}`);
   const result = outcome === undefined ? "static" : "rotated";

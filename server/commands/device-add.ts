@@ -1,4 +1,7 @@
 import type { Command } from "commander";
+import { userOf } from "../../shared/brand.ts";
+import { TockError } from "../../shared/errors.ts";
+import { isByHand } from "../grant-desk.ts";
 import { type Context, configFile, settingsOf } from "./context.ts";
 import { enrol } from "./enrol.ts";
 import { type OutputFlags, printEnrolment } from "./enrolment-output.ts";
@@ -28,6 +31,10 @@ export function addDeviceAdd(parent: Command, context: Context): void {
     .action(async (name: string, flags: AddFlags, command: Command) => {
       const settings = settingsOf(command);
       const id = deviceArgument(name);
+      if (isByHand(id)) {
+        const message = `expected another name than ${id}: grants by command are written down under it`;
+        throw new TockError("usage", message, `for example ${userOf(id)}/laptop`);
+      }
       const config = configFile(command);
       const user = userOfDevice(id, settings, config);
       const page = pageFlag(flags.web);

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { unwrap } from "../../shared/result.ts";
 import { json } from "../ui.ts";
-import { type Context, settingsOf, withStore } from "./context.ts";
+import { type Context, settingsInUse, withStore } from "./context.ts";
 import { notifyDaemon } from "./notify.ts";
 import { deviceArgument } from "./values.ts";
 
@@ -18,7 +18,7 @@ export function addDeviceChange(parent: Command, context: Context): void {
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  tockd device remove alice/phone\n")
     .action(async (name: string, flags: JsonFlag, command: Command) => {
-      const settings = settingsOf(command);
+      const settings = settingsInUse(command, context.ui);
       const id = deviceArgument(name);
       await withStore(settings, (store) => unwrap(store.remove(id)));
       await notifyDaemon(settings, [id], context.ui);
@@ -42,7 +42,7 @@ function addSwitch(parent: Command, { ui }: Context, verb: "enable" | "disable",
     .option("--json", "print JSON")
     .addHelpText("after", `\nExample:\n  tockd device ${verb} alice/phone\n`)
     .action(async (name: string, flags: JsonFlag, command: Command) => {
-      const settings = settingsOf(command);
+      const settings = settingsInUse(command, ui);
       const id = deviceArgument(name);
       const enabled = verb === "enable";
       let already = false;

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { unwrap } from "../../shared/result.ts";
 import { json, table } from "../ui.ts";
-import { type Context, settingsOf, withStore } from "./context.ts";
+import { type Context, settingsInUse, withStore } from "./context.ts";
 import { type DeviceJson, DeviceView } from "./device-view.ts";
 import { deviceArgument } from "./values.ts";
 
@@ -18,7 +18,7 @@ export function addDeviceList(parent: Command, context: Context): void {
     .option("--json", "print JSON")
     .addHelpText("after", "\nExamples:\n  tockd device list\n  tockd device list --json | jq length\n")
     .action(async (flags: Flags, command: Command) => {
-      const settings = settingsOf(command);
+      const settings = settingsInUse(command, ui);
       const { devices } = await withStore(settings, (store) => unwrap(store.loadAll()));
       devices.sort((a, b) => (a.id < b.id ? -1 : 1));
       const view = new DeviceView(settings, context.now());
@@ -33,7 +33,7 @@ export function addDeviceList(parent: Command, context: Context): void {
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  tockd device show alice/phone\n")
     .action(async (name: string, flags: Flags, command: Command) => {
-      const settings = settingsOf(command);
+      const settings = settingsInUse(command, ui);
       const id = deviceArgument(name);
       const device = await withStore(settings, (store) => unwrap(store.get(id)));
       const view = new DeviceView(settings, context.now()).json(device);

@@ -10,7 +10,7 @@ import { readTrail, verifyTrail } from "../store/audit-read.ts";
 import { checkStateFolder } from "../store/state-folder.ts";
 import { unwrap } from "../../shared/result.ts";
 import { json, type Ui } from "../ui.ts";
-import { type Context, settingsOf } from "./context.ts";
+import { type Context, settingsInUse } from "./context.ts";
 import { SOCKET_FLAG, socketOf } from "./look.ts";
 
 interface EventFlags {
@@ -64,14 +64,14 @@ Examples:
       if (told.ok) return;
       if (told.error.code !== "not-found" || flags.follow === true) throw told.error;
       // Without a daemon the files tell as much.
-      const { state } = settingsOf(command).server;
+      const { state } = settingsInUse(command, ui).server;
       unwrap(checkStateFolder(state));
       for await (const line of readTrail(state)) if (isAsked(query, line)) print(line);
     });
 }
 
 async function verify(flags: EventFlags, command: Command, context: Context): Promise<void> {
-  const { state } = settingsOf(command).server;
+  const { state } = settingsInUse(command, context.ui).server;
   unwrap(checkStateFolder(state));
   let found = await verifyTrail(state);
   // A daemon that runs may be about to write the head, or to rotate.

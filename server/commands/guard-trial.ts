@@ -52,7 +52,7 @@ export async function startTrial(
   const { ui } = context;
   const { socket, name } = settings.server;
   if (flags.unchecked !== true) await checkWayBack(settings, context.now());
-  if (clockState()?.synchronised === false) {
+  else if (clockState()?.synchronised === false) {
     ui.note(
       "tock: warning: nothing keeps this machine's clock right; when it is off by a minute no device can open\n",
     );

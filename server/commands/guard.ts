@@ -74,6 +74,11 @@ Examples:
       const socket = socketOf(command);
       const session = flags.force === true ? null : sshSession();
       if (session === undefined) {
+        const status = await callDaemon(socket, "status", undefined);
+        if (status.ok && status.value.guardTrial === null) {
+          const hint = "tockd guard status says how it stands";
+          throw new TockError("refused", "guard: there is no trial to confirm", hint);
+        }
         const hint =
           "log in by ssh through Tock and run it there; at the console: tockd guard confirm --force";
         throw new TockError("refused", "guard: not confirmed: this is no SSH session", hint);

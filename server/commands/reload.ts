@@ -32,6 +32,7 @@ Example:
       );
       if (flags.json === true) ui.out(json({ changed, mistakes, advice }));
       if (mistakes.length > 0) {
+        ui.note("tock: warning: nothing was changed: the daemon goes on with what it took before\n");
         throw new Failures(mistakes.map(({ code, message, hint }) => new TockError(code, message, hint)));
       }
       if (flags.json === true) return;

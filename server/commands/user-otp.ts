@@ -6,7 +6,7 @@ import type { Settings } from "../config/settings.ts";
 import type { Service } from "../core/grant.ts";
 import type { User } from "../core/user.ts";
 import { json } from "../ui.ts";
-import { type Context, configFile, settingsOf, withStore } from "./context.ts";
+import { type Context, configFile, settingsInUse, settingsOf, withStore } from "./context.ts";
 import { printQr } from "./qr.ts";
 import { userNamed } from "./values.ts";
 
@@ -58,7 +58,7 @@ export function addUserOtp(parent: Command, context: Context): void {
     .argument("<user>")
     .addHelpText("after", "\nExample:\n  tockd user otp remove alice\n")
     .action(async (name: string, _flags: object, command: Command) => {
-      const settings = settingsOf(command);
+      const settings = settingsInUse(command, ui);
       await withStore(settings, (store) => unwrap(store.otp.remove(name)));
       ui.note(`the second factor of ${name} is removed\n`);
       if (settings.users.some((user) => user.name === name && user.secondFactor)) {

@@ -59,6 +59,10 @@ describe.each(BACKENDS)("%s", (backend) => {
     const confirmed = await ssh("guard confirm");
     expect([confirmed.code, confirmed.stdout]).toEqual([0, "guard: on; it stays on\n"]);
     expect(await status()).toEqual({ guard: "on", trial: null, allow: [], other: null });
+    // A device came in lately, so the clocks agree.
+    expect(old.process.stderr).not.toMatch(/nothing keeps this machine's clock right;/);
+    const late = await scene.daemon.command("guard", "confirm");
+    expect([late.code, late.stderr]).toEqual([1, expect.stringMatching(/there is no trial to confirm/)]);
     await old.ask("alive");
     const again = await ssh("guard confirm");
     expect([again.code, again.stderr]).toEqual([1, expect.stringMatching(/there is no trial to confirm/)]);

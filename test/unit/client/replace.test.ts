@@ -2,6 +2,8 @@ import { randomBytes } from "node:crypto";
 import { copyFileSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ProfileStore } from "../../../client/profile-store.ts";
+import { parseDeviceId } from "../../../shared/brand.ts";
+import { unwrap } from "../../../shared/result.ts";
 import { Secret } from "../../../shared/secret.ts";
 import { FakeDaemon } from "./fake-daemon.ts";
 import { Tock } from "./run-tock.ts";
@@ -35,6 +37,18 @@ test("the old profile stays until the server has taken the new one, then the new
   expect(names(tock)).toEqual(["fake"]);
   expect(text(tock)).not.toBe(old);
   expect((await tock.run(["ping", "fake"])).code).toBe(0);
+});
+
+test("a link of another device says whose place it takes", async () => {
+  await using daemon = await FakeDaemon.start({});
+  await using tock = await relinked(daemon);
+  const { device } = new ProfileStore(tock.home).load("fake").info;
+  const link = daemon.link({ device: unwrap(parseDeviceId("alice/another")) });
+  const done = await enroll(tock, link, "--replace");
+  expect([done.code, done.stdout], done.stderr).toEqual([
+    0,
+    expect.stringContaining(`enrolled alice/another at fake, as profile fake (was ${device})`),
+  ]);
 });
 
 test("the draft of another link, which may be all that opens, goes when the new one is enrolled and no sooner", async () => {

@@ -8,6 +8,7 @@ import { programOf } from "../../../scripts/man/tockd.ts";
 import { serveAdmin } from "../../../server/admin/server.ts";
 import { loadSettings } from "../../../server/config/load.ts";
 import { userIds } from "../../../server/sys/accounts.ts";
+import { keepLastGood } from "../../../server/last-good.ts";
 import { DeviceStore } from "../../../server/store/device-store.ts";
 import { hex } from "../../../shared/bytes.ts";
 import { decodeEnrolment } from "../../../shared/enrolment.ts";
@@ -66,6 +67,34 @@ describe("tockd check", () => {
       note: "",
     });
     expect(await run("check", "--json")).toEqual({ code: 0, out: "[]\n", note: "" });
+  });
+
+  test("a mistake keeps nobody from taking a device away", async () => {
+    await run("device", "add", "alice/phone");
+    unwrap(keepLastGood(config, unwrap(loadSettings(config))));
+    appendFileSync(config, "knok = true\n");
+    const warning = `tock: warning: ${config} cannot be used, this goes by the last good configuration: tockd check\n`;
+    for (const words of [
+      ["device", "list"],
+      ["device", "show", "alice/phone"],
+      ["device", "disable", "alice/phone"],
+      ["device", "enable", "alice/phone"],
+      ["device", "remove", "alice/phone"],
+      ["events", "--verify"],
+    ]) {
+      const { code, note } = await run(...words);
+      expect([words, code, note.startsWith(warning)]).toEqual([words, 0, true]);
+    }
+    expect((await run("device", "add", "alice/tablet")).code).toBe(2);
+  });
+
+  test("no device is called what grants by command are written down under", async () => {
+    expect(await run("device", "add", "alice/by-hand")).toMatchObject({
+      code: 2,
+      note: expect.stringMatching(
+        /^tock: error: expected another name than alice\/by-hand: .*\ntock: hint: for example alice\/laptop\n$/,
+      ) as string,
+    });
   });
 
   // A user that every Debian has, as the daemon's.
