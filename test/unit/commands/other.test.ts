@@ -71,7 +71,9 @@ describe("tockd check", () => {
 
   test("a mistake keeps nobody from taking a device away", async () => {
     await run("device", "add", "alice/phone");
-    unwrap(keepLastGood(config, unwrap(loadSettings(config))));
+    const loaded = loadSettings(config);
+    if (!loaded.ok) throw new Error("it has a mistake before");
+    unwrap(keepLastGood(config, loaded.value));
     appendFileSync(config, "knok = true\n");
     const warning = `tock: warning: ${config} cannot be used, this goes by the last good configuration: tockd check\n`;
     for (const words of [
