@@ -3,9 +3,11 @@ import { hostname } from "node:os";
 import { unixMillis } from "../shared/brand.ts";
 import { personAt } from "./person.ts";
 import { main } from "./main.ts";
+import { watchOutput } from "./output.ts";
 
 const { stdin, stdout, stderr, env } = process;
 
+watchOutput([stdout, stderr], (code) => process.exit(code));
 process.exitCode = await main(process.argv.slice(2), {
   ui: {
     out: (text) => stdout.write(text),

@@ -1,11 +1,10 @@
 import { pino } from "pino";
+import { LogOutput, writeNow } from "./log-output.ts";
 
 export type Log = pino.Logger;
 
 /** The names under which a secret would stand, should somebody ever log one; the first belt is that a Secret prints as `[secret]`. */
 const REDACTED: ReadonlySet<string> = new Set(["secret", "key", "otp"]);
-/** Milliseconds that a line waits for others: many grants are one write. */
-const GATHER = 10;
 
 /**
  * JSON lines for machines; on a terminal, or with `human`, one short line an event. Written asynchronously, flushed at exit;
@@ -22,31 +21,9 @@ export function makeLog(options: {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }), log: redacted },
   };
-  if (!options.human) return pino(settings, options.sync === true ? pino.destination(1) : gathered());
+  const atOnce = { write: (line: string) => writeNow(1, Buffer.from(line)) };
+  if (!options.human) return pino(settings, options.sync === true ? atOnce : new LogOutput(1));
   return pino(settings, { write: (line: string) => process.stdout.write(`${humanLine(line)}\n`) });
-}
-
-/** Standard output, in few writes. */
-function gathered(): pino.DestinationStream & { flush(): void; flushSync(): void } {
-  const out = pino.destination({ dest: 1, sync: false });
-  let waiting = "";
-  let timer: NodeJS.Timeout | undefined;
-  const flush = (): void => {
-    clearTimeout(timer);
-    timer = undefined;
-    if (waiting !== "") out.write(waiting);
-    waiting = "";
-  };
-  const flushSync = (): void => {
-    flush();
-    out.flushSync();
-  };
-  process.on("exit", flushSync);
-  const write = (line: string): void => {
-    waiting += line;
-    timer ??= setTimeout(flush, GATHER);
-  };
-  return { write, flush, flushSync };
 }
 
 /** The fields without secrets, be they named in them or in what they hold. By hand, as pino's own way costs more than the line. */

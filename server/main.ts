@@ -34,8 +34,7 @@ Exit codes:
   2  the command line or the configuration is wrong
 
 Start here:
-  tockd init --user alice
-  tockd device add alice/phone
+  tockd init             asks what it needs, and enrols the first device
   tockd run              with systemd's units: systemctl enable --now tockd tock-guard
   tockd guard on
 `;

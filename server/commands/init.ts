@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { type DeviceId, quote, userOf } from "../../shared/brand.ts";
 import { encodeEnrolment } from "../../shared/enrolment.ts";
+import { DEFAULT_CONFIG } from "../config/load.ts";
 import { TockError } from "../../shared/errors.ts";
 import type { Settings } from "../config/settings.ts";
 import { configTemplate, type TemplateInput } from "../config/template.ts";
@@ -202,16 +203,19 @@ async function tell(
 function nextSteps(file: string, { users, server }: Settings, isEnrolled: boolean): string {
   const user = users[0]?.name;
   const look = user === undefined ? `add yourself to ${file}: [users.NAME]` : `look at ${file}`;
-  const add = `tockd device add ${user ?? "NAME"}/laptop`;
+  const tockd = file === DEFAULT_CONFIG ? "tockd" : `tockd --config ${file}`;
+  const add = `${tockd} device add ${user ?? "NAME"}/laptop`;
   const device = `  ${add.padEnd(31)} enrols a device: prints its link and QR code\n`;
-  const start = hasUnits()
-    ? "  systemctl enable --now tockd tock-guard"
-    : "  tockd run                       starts the daemon";
+  // The units know the usual file alone.
+  const start =
+    hasUnits() && file === DEFAULT_CONFIG
+      ? "  systemctl enable --now tockd tock-guard"
+      : `  ${`${tockd} run`.padEnd(31)} starts the daemon`;
   return `
 next:
-  ${look}, then tockd check
+  ${look}, then ${tockd} check
 ${isEnrolled ? "" : device}${start}
   ${`tock ping ${server.name}`.padEnd(31)} on the device, once it is enrolled: the server answers
-  tockd guard on                  shuts the protected ports
+  ${`${tockd} guard on`.padEnd(31)} shuts the protected ports
 `;
 }

@@ -6,6 +6,7 @@ import { Daemon } from "../daemon.ts";
 import { keepLastGood, settingsToStart } from "../last-good.ts";
 import { leaveRoot } from "../leave-root.ts";
 import { makeLog } from "../log.ts";
+import { goOnWithoutOutput } from "../output.ts";
 import { closeOff } from "../sys/privileges.ts";
 import { Failures } from "../ui.ts";
 import { configFile } from "./context.ts";
@@ -30,6 +31,7 @@ export function addRun(program: Command): void {
       const { settings, mistakes } = start.value;
       leaveRoot(settings, file, makeLog({ human, verbose, sync: true }));
       closeOff();
+      goOnWithoutOutput();
       const log = makeLog({ human, verbose });
       // Until the daemon is ready the signal would be its end.
       const early = (): void => undefined;

@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { parseAddress } from "../../shared/address.ts";
@@ -34,6 +35,33 @@ test("a line does not wait for the next one", () => {
   );
   expect(code).toBeNull();
   expect(lines.map(({ msg }) => msg)).toEqual(["first"]);
+});
+
+test.each(["false", "true"])(
+  "a full disk keeps nothing from going on, nor from ending (sync: %s)",
+  (sync) => {
+    const act = `log.info("lost"); setTimeout(() => (log.info("lost"), process.stderr.write("went on")), 100);`;
+    const code = `import { makeLog } from ${JSON.stringify(source)}; const log = makeLog({ human: false, verbose: false, sync: ${sync} }); ${act}`;
+    const words = ["-c", '"$@" > /dev/full', "sh", process.execPath, "--input-type=module", "-e", code];
+    const ran = spawnSync("sh", words, { encoding: "utf8", timeout: 20_000 });
+    expect(ran).toMatchObject({ status: 0, stderr: "went on" });
+  },
+);
+
+test("lines that nobody reads take no more than a megabyte, and later ones are read again", async () => {
+  const act = `const line = "x".repeat(1000); for (let n = 0; n < 20_000; n++) log.info(line); const before = process.memoryUsage().rss;
+    setTimeout(() => { log.info({ grown: before }, "after"); }, 300); process.stdin.once("data", () => setTimeout(() => (log.info("last"), process.exit(0)), 300));`;
+  const code = `import { makeLog } from ${JSON.stringify(source)}; const log = makeLog({ human: false, verbose: false }); ${act}`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", code], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  const all = text(child.stdout);
+  child.stdin.end("go\n");
+  const lines = (await all).split("\n").filter((line) => line !== "");
+  expect(lines.length).toBeGreaterThan(500);
+  expect(lines.length).toBeLessThan(3_000);
+  expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ msg: "last" });
 });
 
 test("what is named as a secret is not printed, at any depth", () => {
