@@ -7,7 +7,7 @@ import { watchOutput } from "./output.ts";
 
 const { stdin, stdout, stderr, env } = process;
 
-watchOutput([stdout, stderr], (code) => process.exit(code));
+watchOutput([stdout, stderr]);
 process.exitCode = await main(process.argv.slice(2), {
   ui: {
     out: (text) => stdout.write(text),

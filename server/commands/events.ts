@@ -7,6 +7,7 @@ import { parseInstant } from "../config/instant.ts";
 import { isAsked } from "../event-desk.ts";
 import { humanLine } from "../log.ts";
 import { readTrail, verifyTrail } from "../store/audit-read.ts";
+import { endWithoutReader } from "../output.ts";
 import { checkStateFolder } from "../store/state-folder.ts";
 import { unwrap } from "../../shared/result.ts";
 import { json, type Ui } from "../ui.ts";
@@ -46,6 +47,7 @@ Examples:
     )
     .action(async (flags: EventFlags, command: Command) => {
       if (flags.verify === true) return verify(flags, command, context);
+      endWithoutReader();
       const query = { since: sinceFlag(flags.since, context.now()), user: flags.user };
       const print = (line: Line): void =>
         ui.out(flags.json === true ? `${JSON.stringify(line)}\n` : eventText(line));

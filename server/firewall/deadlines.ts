@@ -1,5 +1,4 @@
-import type { GrantKey, GrantSet } from "./grant-set.ts";
-import { nameOf } from "./grant-set.ts";
+import { type GrantKey, type GrantSet, nameOf } from "./grant-set.ts";
 
 /** Entries before the first look for those whose time is over. */
 const FIRST_TIDY = 1024;
